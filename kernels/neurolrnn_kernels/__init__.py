@@ -1,0 +1,1 @@
+"""Number formats, arithmetic and compiled learning rules: this package knows numbers and nothing else."""

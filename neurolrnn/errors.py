@@ -1,0 +1,68 @@
+"""Errors in words, and the checks that raise them."""
+
+from __future__ import annotations
+
+import difflib
+import math
+import numbers
+from collections.abc import Iterable
+from typing import Any
+
+
+class NeurolrnnError(Exception):
+    """Base of every error this package raises on purpose."""
+
+
+class InputError(NeurolrnnError, ValueError):
+    """What was given is not allowed; the text names the value, what is allowed and the way out."""
+
+
+class Divergence(NeurolrnnError, ArithmeticError):
+    """Learning diverged. Carries the partial run.
+
+    Attributes
+    ----------
+    run : Run
+        Everything up to the step at which the run stopped, savable as it is.
+    """
+
+    def __init__(self, message: str, run: Any) -> None:
+        super().__init__(message)
+        self.run = run
+
+
+def choose(name: str, value: Any, allowed: Iterable[str]) -> str:
+    """Return ``value`` if it is one of ``allowed``; otherwise say which are, and which one may have been meant."""
+    options = list(allowed)
+    if isinstance(value, str) and value in options:
+        return value
+    close = difflib.get_close_matches(str(value), options, n=1)
+    hint = f"; did you mean {close[0]!r}?" if close else ""
+    raise InputError(f"{name} = {value!r} is not known; allowed: {', '.join(options)}{hint}")
+
+
+def positive_integer(name: str, value: Any, at_least: int = 1) -> int:
+    """Return ``value`` as int if it is a whole number of at least ``at_least``."""
+    if isinstance(value, numbers.Integral) and not isinstance(value, bool) and int(value) >= at_least:
+        return int(value)
+    raise InputError(f"{name} = {value!r}; a whole number of at least {at_least} is needed")
+
+
+def real_number(
+    name: str,
+    value: Any,
+    *,
+    above: float = -math.inf,
+    at_least: float = -math.inf,
+    below: float = math.inf,
+    at_most: float = math.inf,
+) -> float:
+    """Return ``value`` as float if it is a finite number inside the bounds."""
+    lower = f"above {above:g}" if above > -math.inf else f"at least {at_least:g}" if at_least > -math.inf else ""
+    upper = f"below {below:g}" if below < math.inf else f"at most {at_most:g}" if at_most < math.inf else ""
+    wanted = "a finite number" + "".join(f" {part}" for part in (" and ".join(p for p in (lower, upper) if p),) if part)
+    if isinstance(value, numbers.Real) and not isinstance(value, bool):
+        number = float(value)
+        if math.isfinite(number) and number > above and at_least <= number <= at_most and number < below:
+            return number
+    raise InputError(f"{name} = {value!r}; {wanted} is needed")

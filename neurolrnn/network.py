@@ -1,0 +1,190 @@
+"""The network: parameters of a linear leaky recurrent network, and nothing that changes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, Literal, get_args
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from neurolrnn.errors import InputError, choose, positive_integer, real_number
+
+Kind = Literal["gaussian", "orthogonal", "symmetric", "block"]
+KINDS: tuple[str, ...] = get_args(Kind)
+
+
+def _frozen(name: str, value: ArrayLike, ndim: int = 2) -> NDArray[np.float64]:
+    array = np.array(value, dtype=np.float64, order="C")  # always a copy: a Network never changes under its user
+    if array.ndim != ndim:
+        raise InputError(f"{name} has {array.ndim} dimensions; a matrix with {ndim} is needed")
+    if not np.isfinite(array).all():
+        raise InputError(f"{name} holds values that are not finite; every weight must be a finite number")
+    array.flags.writeable = False
+    return array
+
+
+@dataclass(frozen=True, eq=False)
+class Network:
+    """A linear leaky recurrent network, ``h_t = (1-α) h_{t-1} + α (W h_{t-1} + B x_t)``, ``y_t = A h_t``.
+
+    Parameters
+    ----------
+    A : (n_out, n_rec)
+        Read-out weights.
+    W : (n_rec, n_rec)
+        Recurrent weights; row = receiving unit.
+    B : (n_rec, n_in)
+        Input weights.
+    leak : float
+        α in (0, 1]; 1 is the plain linear network ``h_t = W h_{t-1} + B x_t``.
+    origin : dict, optional
+        How the weights were made, kept in the run file.
+
+    Raises
+    ------
+    InputError
+        If shapes disagree, a weight is not finite, or the leak is outside (0, 1].
+
+    Notes
+    -----
+    The arrays are float64, C-ordered and read-only. Source: Williams, Payeur & Lajoie (arXiv 2606.00243) for
+    the plain network; Murray (eLife 2019, eq. 1) for the leak, with identity activation.
+    """
+
+    A: NDArray[np.float64]
+    W: NDArray[np.float64]
+    B: NDArray[np.float64]
+    leak: float = 1.0
+    origin: dict[str, Any] = field(default_factory=lambda: {"kind": "given"})
+
+    def __post_init__(self) -> None:
+        for name in ("A", "W", "B"):
+            object.__setattr__(self, name, _frozen(name, getattr(self, name)))
+        n = self.W.shape[0]
+        if self.W.shape != (n, n):
+            raise InputError(f"W has shape {self.W.shape}; the recurrent weights must be square")
+        if self.A.shape[1] != n:
+            raise InputError(f"A has shape {self.A.shape}; with W {self.W.shape} it must be (n_out, {n})")
+        if self.B.shape[0] != n:
+            raise InputError(f"B has shape {self.B.shape}; with W {self.W.shape} it must be ({n}, n_in)")
+        if 0 in self.A.shape or 0 in self.B.shape:
+            raise InputError(f"n_in, n_rec and n_out must be at least 1; got {self.n_in}, {self.n_rec}, {self.n_out}")
+        object.__setattr__(self, "leak", real_number("leak", self.leak, above=0.0, at_most=1.0))
+
+    @property
+    def n_in(self) -> int:
+        """Number of inputs."""
+        return int(self.B.shape[1])
+
+    @property
+    def n_rec(self) -> int:
+        """Number of recurrent units."""
+        return int(self.W.shape[0])
+
+    @property
+    def n_out(self) -> int:
+        """Number of outputs."""
+        return int(self.A.shape[0])
+
+    @property
+    def transition(self) -> NDArray[np.float64]:
+        """Matrix that carries the state one step on without input, ``(1-α) I + α W``, (n_rec, n_rec)."""
+        return (1.0 - self.leak) * np.eye(self.n_rec) + self.leak * self.W
+
+    def spectral_radius(self) -> float:
+        """Largest absolute eigenvalue of :attr:`transition`; at 1 or above the state grows without input."""
+        return float(np.abs(np.linalg.eigvals(self.transition)).max())
+
+    def replace(self, **changes: Any) -> Network:
+        """Return a copy with some of ``A``, ``W``, ``B``, ``leak`` exchanged."""
+        unknown = set(changes) - {"A", "W", "B", "leak"}
+        if unknown:
+            raise InputError(f"a network has no {sorted(unknown)[0]!r}; allowed: A, W, B, leak")
+        values: dict[str, Any] = {"A": self.A, "W": self.W, "B": self.B, "leak": self.leak, **changes}
+        return Network(**values, origin={"kind": "given"} if {"A", "W", "B"} & set(changes) else dict(self.origin))
+
+    @classmethod
+    def random(
+        cls,
+        n_in: int,
+        n_rec: int,
+        n_out: int,
+        leak: float = 1.0,
+        spectral_radius: float = 0.9,
+        kind: Kind = "gaussian",
+        seed: int = 0,
+        *,
+        input_scale: float = 1.0,
+        output_scale: float = 0.1,
+    ) -> Network:
+        """Draw a network by seed.
+
+        Parameters
+        ----------
+        n_in, n_rec, n_out : int
+            Sizes, each at least 1.
+        leak : float
+            α in (0, 1].
+        spectral_radius : float
+            Largest absolute eigenvalue of W itself (not of the leaky transition), at least 0.
+        kind : str
+            ``"gaussian"`` (independent entries), ``"orthogonal"`` (Haar), ``"symmetric"``, or ``"block"``
+            (rotations of two units each on the diagonal: normal, with random angles).
+        seed : int
+            Seed of the generator; the same seed gives the same network on every platform NumPy supports.
+        input_scale, output_scale : float
+            ``B ~ N(0, input_scale²/n_in)`` and ``A ~ N(0, output_scale²/n_rec)``. The read-out starts small on
+            purpose: with small A and B, RFLO starts inside its invariant region.
+
+        Returns
+        -------
+        Network
+        """
+        for name, size in (("n_in", n_in), ("n_rec", n_rec), ("n_out", n_out)):
+            positive_integer(name, size)
+        radius = real_number("spectral_radius", spectral_radius, at_least=0.0)
+        choose("kind", kind, KINDS)
+        rng = np.random.default_rng(seed)
+        W = _RECURRENT[kind](rng, n_rec)
+        if kind in ("gaussian", "symmetric"):
+            W *= radius / max(float(np.abs(np.linalg.eigvals(W)).max()), np.finfo(float).tiny)
+        else:
+            W *= radius
+        B = rng.normal(0.0, real_number("input_scale", input_scale, at_least=0.0) / np.sqrt(n_in), (n_rec, n_in))
+        A = rng.normal(0.0, real_number("output_scale", output_scale, at_least=0.0) / np.sqrt(n_rec), (n_out, n_rec))
+        origin = {
+            "kind": kind, "spectral_radius": radius, "seed": int(seed), "input_scale": float(input_scale),
+            "output_scale": float(output_scale),
+        }  # fmt: skip
+        return cls(A, W, B, leak, origin)
+
+
+def _gaussian(rng: np.random.Generator, n: int) -> NDArray[np.float64]:
+    return rng.normal(0.0, 1.0 / np.sqrt(n), (n, n))
+
+
+def _symmetric(rng: np.random.Generator, n: int) -> NDArray[np.float64]:
+    W = _gaussian(rng, n)
+    return (W + W.T) / np.sqrt(2.0)
+
+
+def _orthogonal(rng: np.random.Generator, n: int) -> NDArray[np.float64]:
+    Q, R = np.linalg.qr(rng.normal(size=(n, n)))
+    return np.asarray(Q * np.sign(np.diag(R)))  # the signs make the law Haar's (Mezzadri 2007)
+
+
+def _block(rng: np.random.Generator, n: int) -> NDArray[np.float64]:
+    W = np.zeros((n, n))
+    angles = rng.uniform(0.0, np.pi, n // 2)
+    for k, angle in enumerate(angles):
+        i = 2 * k
+        W[i, i] = W[i + 1, i + 1] = np.cos(angle)
+        W[i + 1, i] = np.sin(angle)
+        W[i, i + 1] = -W[i + 1, i]
+    if n % 2:
+        W[-1, -1] = rng.choice([-1.0, 1.0])
+    return W
+
+
+_RECURRENT = {"gaussian": _gaussian, "orthogonal": _orthogonal, "symmetric": _symmetric, "block": _block}
