@@ -1,0 +1,89 @@
+"""e-prop, which for this network is SnAp-1: one eligibility trace per synapse.
+
+``E_ij = ((1-α) + α W_ii) E_ij + α h_j`` with the W of this step, ``ΔW_ij = L_i E_ij``, and the same for the inputs.
+Source: Bellec et al., Nature Communications 2020; Menick et al., ICLR 2021 (the diagonal of the Jacobian).
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+from neurolrnn_kernels import grid as at
+from neurolrnn_kernels.arithmetic import (
+    accumulate_traces,
+    clip,
+    decay_traces,
+    descend_traces,
+    diagonal_blend,
+    error,
+    scale,
+    within,
+)
+from neurolrnn_kernels.forward import advance, forward, gather, learn_readout, rest, signal, step_down, update_due
+from neurolrnn_kernels.jit import kernel
+from neurolrnn_kernels.structs import START, Array
+
+
+class Eligibility(NamedTuple):
+    """Traces per synapse, in the layout of the weights."""
+
+    W: Array
+    """(lanes, n, n)."""
+    B: Array
+    """(lanes, n_in, n)."""
+    d: Array
+    """(n,) decay of the traces onto each unit."""
+
+
+@kernel
+def forget(E: Any) -> None:
+    """Set traces to 0."""
+    for b in range(E.shape[0]):
+        for j in range(E.shape[1]):
+            for i in range(E.shape[2]):
+                E[b, j, i] = 0
+
+
+@kernel
+def eprop(data: Any, net: Any, c: Any, grid: Any, lane: Any, trace: Any, grad: Any, loss: Any) -> int:
+    """Run and learn by e-prop, in place.
+
+    Returns the number of steps done: fewer than asked if an output exceeded ``c.limit``.
+    """
+    for s in range(data.rows.shape[0]):
+        t = c.first + s
+        if data.flags[s] & START:
+            rest(lane)
+            forget(trace.W)
+            forget(trace.B)
+        active = gather(data, s, lane)
+        diagonal_blend(grid[at.TRACE_DECAY], trace.d, c.keep, c.gain, net.Wt, t)
+        if c.learn_W:
+            decay_traces(grid[at.ELIGIBILITY], trace.W, trace.d, c.gain, lane.h, t)
+        if c.learn_B:
+            decay_traces(grid[at.INPUT_ELIGIBILITY], trace.B, trace.d, c.gain, lane.x, t)
+        forward(net, c, grid, lane, t)
+        loss[s] = error(grid[at.ERROR], lane.e, lane.y, lane.target, lane.weight, c.loss, t)
+        if not within(lane.y, c.limit):
+            return s
+        if active:
+            signal(net, c, grid, lane, t)
+            learn_readout(net, c, grid, lane, grad, t)
+            if c.direct:
+                if c.learn_W:
+                    scale(grid[at.RATE_W], lane.g_rec, c.rate_W, lane.L, t)
+                    descend_traces(grid[at.W], net.Wt, trace.W, lane.g_rec, t)
+                    clip(grid[at.W], net.Wt, c.clip_W)
+                if c.learn_B:
+                    scale(grid[at.RATE_B], lane.g_rec, c.rate_B, lane.L, t)
+                    descend_traces(grid[at.B], net.Bt, trace.B, lane.g_rec, t)
+                    clip(grid[at.B], net.Bt, c.clip_B)
+            else:
+                if c.learn_W:
+                    accumulate_traces(grid[at.W], grad.W, trace.W, lane.L)
+                if c.learn_B:
+                    accumulate_traces(grid[at.B], grad.B, trace.B, lane.L)
+        if update_due(data, s, c):
+            step_down(net.Wt, net.Bt, net, c, grid, grad, t)
+        advance(net, grid, lane)
+    return data.rows.shape[0]

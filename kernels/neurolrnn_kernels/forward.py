@@ -1,0 +1,138 @@
+"""One step of the network and of the parts that all learning rules share."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from neurolrnn_kernels import grid as at
+from neurolrnn_kernels.arithmetic import (
+    accumulate,
+    apply,
+    blend,
+    clear,
+    clip,
+    descend,
+    error,
+    inner,
+    land,
+    matvec,
+    scale,
+    within,
+)
+from neurolrnn_kernels.jit import kernel
+from neurolrnn_kernels.structs import END, START
+
+
+@kernel
+def gather(data: Any, s: int, lane: Any) -> bool:
+    """Copy the inputs, targets and weights of step s into the lanes; tell whether any lane has an error to learn from."""
+    active = False
+    for b in range(data.rows.shape[1]):
+        row = data.rows[s, b]
+        if row < 0:  # this lane's sequence has ended
+            for i in range(lane.x.shape[1]):
+                lane.x[b, i] = 0
+            for k in range(lane.target.shape[1]):
+                lane.target[b, k] = 0
+            lane.weight[b] = 0
+        else:
+            for i in range(lane.x.shape[1]):
+                lane.x[b, i] = data.x[row, i]
+            for k in range(lane.target.shape[1]):
+                lane.target[b, k] = data.target[row, k]
+            lane.weight[b] = data.weight[row]
+            active |= data.weight[row] != 0
+    return active
+
+
+@kernel
+def rest(lane: Any) -> None:
+    """Set the network to its state before a sequence, h = 0."""
+    clear(lane.h)
+    clear(lane.drive)
+
+
+@kernel
+def forward(net: Any, c: Any, grid: Any, lane: Any, t: int) -> None:
+    """Advance h and y by one step; ``lane.drive`` must hold W h and is used up."""
+    matvec(grid[at.CURRENT], 1, lane.drive, net.Bt, lane.x)
+    if net.M.shape[0] > 0:  # the factors' part: (RᵀM) h + (RᵀN) x = Rᵀ z
+        clear(lane.acc_out)
+        inner(grid[at.COUPLING], 0, lane.acc_out, net.M, lane.h)
+        inner(grid[at.COUPLING], 1, lane.acc_out, net.N, lane.x)
+        land(grid[at.COUPLING], lane.z, lane.acc_out, t)
+        matvec(grid[at.CURRENT], 2, lane.drive, net.R, lane.z)
+    land(grid[at.CURRENT], lane.u, lane.drive, t)
+    blend(grid[at.STATE], lane.h, c.keep, lane.h, c.gain, lane.u, t)
+    clear(lane.acc_out)
+    inner(grid[at.READOUT], 0, lane.acc_out, net.A, lane.h)
+    land(grid[at.READOUT], lane.y, lane.acc_out, t)
+
+
+@kernel
+def advance(net: Any, grid: Any, lane: Any) -> None:
+    """Prepare the next step: drive = W h."""
+    clear(lane.drive)
+    matvec(grid[at.CURRENT], 0, lane.drive, net.Wt, lane.h)
+
+
+@kernel
+def signal(net: Any, c: Any, grid: Any, lane: Any, t: int) -> None:
+    """Carry the output error back to the units: L = Rᵀε, or Aᵀε with the A of this step."""
+    clear(lane.acc_rec)
+    matvec(grid[at.SIGNAL], 0, lane.acc_rec, net.A if c.symmetric else net.R, lane.e)
+    land(grid[at.SIGNAL], lane.L, lane.acc_rec, t)
+
+
+@kernel
+def learn_readout(net: Any, c: Any, grid: Any, lane: Any, grad: Any, t: int) -> None:
+    """ΔA = ε hᵀ, the same for every rule."""
+    if c.learn_A:
+        if c.direct:
+            scale(grid[at.RATE_A], lane.g_out, c.rate_A, lane.e, t)
+            descend(grid[at.A], net.A, lane.g_out, lane.h, t)
+            clip(grid[at.A], net.A, c.clip_A)
+        else:
+            accumulate(grid[at.A], grad.A, lane.e, lane.h)
+
+
+@kernel
+def step_down(W: Any, B: Any, net: Any, c: Any, grid: Any, grad: Any, t: int) -> None:
+    """Make the update that has been accumulated. W and B are the plastic arrays: weights or factors."""
+    if c.learn_A:
+        apply(grid[at.A], net.A, grad.A, grad.velocity_A, c.momentum, c.rate_A, t)
+        clip(grid[at.A], net.A, c.clip_A)
+    if c.learn_W:
+        apply(grid[at.W], W, grad.W, grad.velocity_W, c.momentum, c.rate_W, t)
+        clip(grid[at.W], W, c.clip_W)
+    if c.learn_B:
+        apply(grid[at.B], B, grad.B, grad.velocity_B, c.momentum, c.rate_B, t)
+        clip(grid[at.B], B, c.clip_B)
+
+
+@kernel
+def update_due(data: Any, s: int, c: Any) -> bool:
+    """Tell whether an accumulated update is made after step s."""
+    return (not c.direct) and ((not c.episode) or (data.flags[s] & END) != 0)
+
+
+@kernel
+def run_forward(data: Any, net: Any, c: Any, grid: Any, lane: Any, y: Any, loss: Any) -> int:
+    """Run the network without learning; write the outputs (rows, n_out) and the loss of each step.
+
+    Returns the number of steps done: fewer than asked if an output exceeded ``c.limit``.
+    """
+    for s in range(data.rows.shape[0]):
+        if data.flags[s] & START:
+            rest(lane)
+        gather(data, s, lane)
+        forward(net, c, grid, lane, c.first + s)
+        loss[s] = error(grid[at.ERROR], lane.e, lane.y, lane.target, lane.weight, c.loss, c.first + s)
+        for b in range(data.rows.shape[1]):
+            if data.rows[s, b] >= 0:
+                for k in range(y.shape[1]):
+                    y[data.rows[s, b], k] = lane.y[b, k]
+        if not within(lane.y, c.limit):
+            return s
+        advance(net, grid, lane)
+    return data.rows.shape[0]

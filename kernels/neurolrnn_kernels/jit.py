@@ -1,0 +1,45 @@
+"""The one decorator under which everything is compiled, and the key of its disk cache."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from numba import config, njit
+
+
+def source_digest(folder: Path) -> str:
+    """SHA-256 over the names and contents of all kernel sources in ``folder``, hex."""
+    h = hashlib.sha256()
+    for path in sorted(folder.glob("*.py")):
+        h.update(path.name.encode() + b"\0" + path.read_bytes() + b"\0")
+    return h.hexdigest()
+
+
+SOURCE_DIGEST = source_digest(Path(__file__).parent)
+
+
+def kernel(function: Callable[..., Any]) -> Any:
+    """Compile ``function`` on first call, without the GIL, and cache the machine code on disk.
+
+    Numba's own cache looks at the file of the function it compiles and no further: edit a primitive in another
+    file and the old bits are served without a word. Here an entry is valid for one state of *all* kernel sources.
+
+    No fastmath (the order of a sum is part of its bits), no bounds checks (the callers of :mod:`neurolrnn_kernels`
+    check shapes once), and division follows IEEE instead of raising.
+    """
+    dispatcher = njit(nogil=True, cache=True, error_model="numpy")(function)
+    if not config.DISABLE_JIT:
+        dispatcher._cache._cache_file._source_stamp = SOURCE_DIGEST
+    return dispatcher
+
+
+def is_integer(array: Any) -> bool:
+    """Tell whether an array holds codes (a fixed-point number system) or values (a real one).
+
+    Takes a NumPy array, or Numba's type of one while a primitive is being compiled.
+    """
+    kind = getattr(array.dtype, "kind", None)
+    return kind in "iu" if kind is not None else "int" in str(array.dtype)

@@ -1,0 +1,127 @@
+"""RFLO: one trace per unit and one learning signal per unit, dense or factored.
+
+Source: Murray, eLife 2019 (random feedback local online learning), for identity activation, where the eligibility of
+synapse (i, j) does not depend on i. Factored storage: W = W0 + RᵀM holds exactly because every update of W is Rᵀ
+times something (Williams, Payeur & Lajoie, arXiv 2606.00243, the rank theorem).
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+from neurolrnn_kernels import grid as at
+from neurolrnn_kernels.arithmetic import (
+    accumulate,
+    blend,
+    clear,
+    clip,
+    descend,
+    descend_matvec,
+    error,
+    scale,
+    within,
+)
+from neurolrnn_kernels.forward import advance, forward, gather, learn_readout, rest, signal, step_down, update_due
+from neurolrnn_kernels.jit import kernel
+from neurolrnn_kernels.structs import START, Array
+
+
+class Traces(NamedTuple):
+    """Low-pass filtered activity of the pre-synaptic side."""
+
+    p: Array
+    """(lanes, n), p_t = ŵ p_{t-1} + α h_{t-1}."""
+    q: Array
+    """(lanes, n_in), q_t = ŵ q_{t-1} + α x_t."""
+
+
+@kernel
+def trace_and_run(data: Any, s: int, net: Any, c: Any, grid: Any, lane: Any, trace: Any, t: int) -> bool:
+    """Traces, state and output of step s; tell whether there is an error to learn from."""
+    if data.flags[s] & START:
+        rest(lane)
+        clear(trace.p)
+        clear(trace.q)
+    active = gather(data, s, lane)
+    blend(grid[at.TRACE], trace.p, c.decay, trace.p, c.gain, lane.h, t)  # of h_{t-1}: before the state moves
+    blend(grid[at.INPUT_TRACE], trace.q, c.decay, trace.q, c.gain, lane.x, t)
+    forward(net, c, grid, lane, t)
+    return active
+
+
+@kernel
+def rflo_dense(data: Any, net: Any, c: Any, grid: Any, lane: Any, trace: Any, grad: Any, loss: Any) -> int:
+    """Run and learn, ``ΔW = Rᵀε pᵀ`` and ``ΔB = Rᵀε qᵀ`` in the weights themselves; all in place.
+
+    Returns the number of steps done: fewer than asked if an output exceeded ``c.limit``.
+    """
+    for s in range(data.rows.shape[0]):
+        t = c.first + s
+        active = trace_and_run(data, s, net, c, grid, lane, trace, t)
+        loss[s] = error(grid[at.ERROR], lane.e, lane.y, lane.target, lane.weight, c.loss, t)
+        if not within(lane.y, c.limit):
+            return s
+        fused = False
+        if active:
+            signal(net, c, grid, lane, t)  # before A moves
+            learn_readout(net, c, grid, lane, grad, t)
+            if c.direct:
+                if c.learn_B:
+                    scale(grid[at.RATE_B], lane.g_rec, c.rate_B, lane.L, t)
+                    descend(grid[at.B], net.Bt, trace.q, lane.g_rec, t)
+                    clip(grid[at.B], net.Bt, c.clip_B)
+                if c.learn_W:
+                    scale(grid[at.RATE_W], lane.g_rec, c.rate_W, lane.L, t)
+                    if c.clip_W < 1e300:
+                        descend(grid[at.W], net.Wt, trace.p, lane.g_rec, t)
+                        clip(grid[at.W], net.Wt, c.clip_W)
+                    else:
+                        clear(lane.drive)
+                        descend_matvec(
+                            grid[at.W], grid[at.CURRENT], net.Wt, trace.p, lane.g_rec, lane.drive, lane.h, t
+                        )
+                        fused = True
+            else:
+                if c.learn_W:
+                    accumulate(grid[at.W], grad.W, trace.p, lane.L)
+                if c.learn_B:
+                    accumulate(grid[at.B], grad.B, trace.q, lane.L)
+        if update_due(data, s, c):
+            step_down(net.Wt, net.Bt, net, c, grid, grad, t)
+        if not fused:
+            advance(net, grid, lane)
+    return data.rows.shape[0]
+
+
+@kernel
+def rflo_factored(data: Any, net: Any, c: Any, grid: Any, lane: Any, trace: Any, grad: Any, loss: Any) -> int:
+    """Run and learn, ``ΔM = ε pᵀ`` and ``ΔN = ε qᵀ`` in the factors; W and B stay as they are. All in place.
+
+    Returns the number of steps done: fewer than asked if an output exceeded ``c.limit``.
+    """
+    for s in range(data.rows.shape[0]):
+        t = c.first + s
+        active = trace_and_run(data, s, net, c, grid, lane, trace, t)
+        loss[s] = error(grid[at.ERROR], lane.e, lane.y, lane.target, lane.weight, c.loss, t)
+        if not within(lane.y, c.limit):
+            return s
+        if active:
+            learn_readout(net, c, grid, lane, grad, t)
+            if c.direct:
+                if c.learn_W:
+                    scale(grid[at.RATE_W], lane.g_out, c.rate_W, lane.e, t)
+                    descend(grid[at.W], net.M, lane.g_out, trace.p, t)
+                    clip(grid[at.W], net.M, c.clip_W)
+                if c.learn_B:
+                    scale(grid[at.RATE_B], lane.g_out, c.rate_B, lane.e, t)
+                    descend(grid[at.B], net.N, lane.g_out, trace.q, t)
+                    clip(grid[at.B], net.N, c.clip_B)
+            else:
+                if c.learn_W:
+                    accumulate(grid[at.W], grad.W, lane.e, trace.p)
+                if c.learn_B:
+                    accumulate(grid[at.B], grad.B, lane.e, trace.q)
+        if update_due(data, s, c):
+            step_down(net.M, net.N, net, c, grid, grad, t)
+        advance(net, grid, lane)
+    return data.rows.shape[0]

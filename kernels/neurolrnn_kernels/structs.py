@@ -1,0 +1,127 @@
+"""What a kernel is given: plain named tuples of arrays and numbers.
+
+Letters are the paper's. ``lanes`` counts the sequences that run side by side; every array of activity is
+(lanes, n), every weight array is input-major except A, M, N and R, which are (n_out, n).
+Changing a number here compiles nothing; changing the dtype of the arrays compiles the rule for another number system.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+START = 1
+"""Flag of a step: sequences begin here; state and traces are cleared before it."""
+END = 2
+"""Flag of a step: an episode ends here; an update per episode is made after it."""
+
+SQUARED_ERROR = 0
+CROSS_ENTROPY = 1
+
+Array = NDArray[np.generic]
+
+
+class Data(NamedTuple):
+    """Sequences, and the order of the steps of this call."""
+
+    x: Array
+    """(rows, n_in) inputs of all sequences."""
+    target: Array
+    """(rows, n_out)."""
+    weight: Array
+    """(rows,) weight of the error at each row; 0 outside the error window."""
+    rows: NDArray[np.int64]
+    """(steps, lanes) row that each lane reads at each step; -1 is padding."""
+    flags: NDArray[np.uint8]
+    """(steps,) START and END."""
+
+
+class Weights(NamedTuple):
+    """Parameters, written in place by the groups that learn."""
+
+    A: Array
+    """(n_out, n) read-out."""
+    Wt: Array
+    """(n, n) recurrent weights, input-major: row j holds what unit j sends."""
+    Bt: Array
+    """(n_in, n) input weights, input-major."""
+    R: Array
+    """(n_out, n) feedback."""
+    M: Array
+    """(n_out, n) recurrent factor, W = W0 + Rᵀ M; no rows where W is stored densely."""
+    N: Array
+    """(n_out, n_in) input factor, B = B0 + Rᵀ N."""
+
+
+class Constants(NamedTuple):
+    """Numbers of the network, the rule and the optimiser."""
+
+    keep: float
+    """1 - α."""
+    gain: float
+    """α."""
+    decay: float
+    """ŵ of the traces."""
+    rate_A: float
+    rate_W: float
+    rate_B: float
+    momentum: float
+    clip_A: float
+    """Bound of |A|; infinite for none. In factored storage clip_W and clip_B bound the factors."""
+    clip_W: float
+    clip_B: float
+    learn_A: bool
+    learn_W: bool
+    learn_B: bool
+    symmetric: bool
+    """Feedback is the current A instead of R."""
+    direct: bool
+    """Every step's update goes straight into the weights: online, without momentum."""
+    episode: bool
+    """Updates wait for END."""
+    loss: int
+    """SQUARED_ERROR or CROSS_ENTROPY."""
+    limit: float
+    """Largest output in absolute value before the run counts as diverged."""
+    first: int
+    """Number of the first step of this call, counted over the whole run."""
+
+
+class Lanes(NamedTuple):
+    """Activity of the network, one row a lane."""
+
+    x: Array
+    target: Array
+    weight: Array
+    h: Array
+    drive: Array
+    """(lanes, n) accumulator; between steps it holds W h."""
+    u: Array
+    """(lanes, n) current that reaches the units."""
+    y: Array
+    e: Array
+    L: Array
+    """(lanes, n) learning signal."""
+    acc_out: Array
+    """(lanes, n_out) accumulator."""
+    acc_rec: Array
+    """(lanes, n) accumulator."""
+    z: Array
+    """(lanes, n_out) M h + N x, what the factors send back through R."""
+    g_out: Array
+    """(lanes, n_out) error times learning rate."""
+    g_rec: Array
+    """(lanes, n) learning signal times learning rate."""
+
+
+class Gradients(NamedTuple):
+    """Accumulated updates and their momentum, in the layout of the weights."""
+
+    A: Array
+    W: Array
+    B: Array
+    velocity_A: Array
+    velocity_W: Array
+    velocity_B: Array

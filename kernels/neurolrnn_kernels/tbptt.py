@@ -1,0 +1,137 @@
+"""Truncated BPTT(τ): the last τ steps from a ring buffer, one update a step.
+
+Source: Williams & Peng, Neural Computation 1990. The update of step t is
+``ΔW = α Σ_{l=1..τ} δ_l h_{t-l}ᵀ``, ``ΔB = α Σ_l δ_l x_{t-l+1}ᵀ`` with ``δ_1 = Aᵀε_t``,
+``δ_{l+1} = (1-α) δ_l + α Wᵀδ_l`` and the W of this step.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from neurolrnn_kernels import grid as at
+from neurolrnn_kernels.arithmetic import (
+    accumulate,
+    blend,
+    clear,
+    clip,
+    descend,
+    descend_matvec,
+    error,
+    inner,
+    land,
+    scale,
+    within,
+)
+from neurolrnn_kernels.forward import advance, forward, gather, learn_readout, rest, signal, step_down, update_due
+from neurolrnn_kernels.jit import kernel
+from neurolrnn_kernels.structs import START, Array
+
+
+class Ring(NamedTuple):
+    """The last τ steps. Slot k holds lanes k·lanes to (k + 1)·lanes of each array."""
+
+    p: Array
+    """(τ·lanes, n), α h_{t-l}."""
+    q: Array
+    """(τ·lanes, n_in), α x_{t-l+1}."""
+    delta: Array
+    """(lanes, n)."""
+    L: Array
+    """(τ·lanes, n), δ of each slot; 0 in slots not yet used."""
+    g: Array
+    """(τ·lanes, n), the same times the learning rate."""
+    at: NDArray[np.int64]
+    """(2,): steps since START, and the newest slot."""
+
+
+@kernel
+def remember(ring: Any, c: Any, grid: Any, lane: Any, t: int) -> None:
+    """Put h_{t-1} and x_t into the ring, over the oldest."""
+    lanes = lane.h.shape[0]
+    slots = ring.p.shape[0] // lanes
+    ring.at[0] += 1
+    ring.at[1] = (ring.at[1] + 1) % slots
+    first = ring.at[1] * lanes
+    scale(grid[at.TRACE], ring.p[first : first + lanes], c.gain, lane.h, t)
+    scale(grid[at.INPUT_TRACE], ring.q[first : first + lanes], c.gain, lane.x, t)
+
+
+@kernel
+def back(ring: Any, net: Any, c: Any, grid: Any, lane: Any, t: int) -> None:
+    """Carry the learning signal back through the stored steps, into ``ring.L``."""
+    lanes = lane.h.shape[0]
+    slots = ring.p.shape[0] // lanes
+    depth = min(slots, ring.at[0])
+    land_copy(ring.delta, lane.L)
+    for l in range(depth):
+        first = ((ring.at[1] - l) % slots) * lanes
+        land_copy(ring.L[first : first + lanes], ring.delta)
+        if l + 1 < depth:
+            clear(lane.acc_rec)
+            inner(grid[at.BACK_CURRENT], 0, lane.acc_rec, net.Wt, ring.delta)
+            land(grid[at.BACK_CURRENT], lane.g_rec, lane.acc_rec, t * slots + l)
+            blend(grid[at.BACK_SIGNAL], ring.delta, c.keep, ring.delta, c.gain, lane.g_rec, t * slots + l)
+
+
+@kernel
+def land_copy(out: Any, x: Any) -> None:
+    """Copy one array to another of the same format."""
+    for b in range(out.shape[0]):
+        for i in range(out.shape[1]):
+            out[b, i] = x[b, i]
+
+
+@kernel
+def tbptt(data: Any, net: Any, c: Any, grid: Any, lane: Any, ring: Any, grad: Any, loss: Any) -> int:
+    """Run and learn by truncated BPTT, in place.
+
+    Returns the number of steps done: fewer than asked if an output exceeded ``c.limit``.
+    """
+    for s in range(data.rows.shape[0]):
+        t = c.first + s
+        if data.flags[s] & START:
+            rest(lane)
+            clear(ring.p)
+            clear(ring.q)
+            clear(ring.L)
+            ring.at[0] = 0
+            ring.at[1] = -1
+        active = gather(data, s, lane)
+        remember(ring, c, grid, lane, t)
+        forward(net, c, grid, lane, t)
+        loss[s] = error(grid[at.ERROR], lane.e, lane.y, lane.target, lane.weight, c.loss, t)
+        if not within(lane.y, c.limit):
+            return s
+        fused = False
+        if active:
+            signal(net, c, grid, lane, t)
+            learn_readout(net, c, grid, lane, grad, t)
+            back(ring, net, c, grid, lane, t)
+            if c.direct:
+                if c.learn_B:
+                    scale(grid[at.RATE_B], ring.g, c.rate_B, ring.L, t)
+                    descend(grid[at.B], net.Bt, ring.q, ring.g, t)
+                    clip(grid[at.B], net.Bt, c.clip_B)
+                if c.learn_W:
+                    scale(grid[at.RATE_W], ring.g, c.rate_W, ring.L, t)
+                    if c.clip_W < 1e300:
+                        descend(grid[at.W], net.Wt, ring.p, ring.g, t)
+                        clip(grid[at.W], net.Wt, c.clip_W)
+                    else:
+                        clear(lane.drive)
+                        descend_matvec(grid[at.W], grid[at.CURRENT], net.Wt, ring.p, ring.g, lane.drive, lane.h, t)
+                        fused = True
+            else:
+                if c.learn_W:
+                    accumulate(grid[at.W], grad.W, ring.p, ring.L)
+                if c.learn_B:
+                    accumulate(grid[at.B], grad.B, ring.q, ring.L)
+        if update_due(data, s, c):
+            step_down(net.Wt, net.Bt, net, c, grid, grad, t)
+        if not fused:
+            advance(net, grid, lane)
+    return data.rows.shape[0]

@@ -1,0 +1,297 @@
+"""Between experiments and kernels: lays out the arrays of a run, calls the rule's kernel, reads the results back."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from neurolrnn_kernels.bptt import History, bptt
+from neurolrnn_kernels.eprop import Eligibility, eprop
+from neurolrnn_kernels.forward import run_forward
+from neurolrnn_kernels.rflo import Traces, rflo_dense, rflo_factored
+from neurolrnn_kernels.rtrl import Influence, rtrl
+from neurolrnn_kernels.structs import CROSS_ENTROPY, SQUARED_ERROR, Constants, Data, Gradients, Lanes, Weights
+from neurolrnn_kernels.tbptt import Ring, tbptt
+from numpy.typing import NDArray
+
+from neurolrnn.errors import InputError
+from neurolrnn.network import Network
+from neurolrnn.number_system import NumberSystem
+from neurolrnn.rules import BPTT, RFLO, RTRL, EProp, Rule, TruncatedBPTT
+from neurolrnn.schedule import Piece
+from neurolrnn.tasks.base import Sequences
+from neurolrnn.training import Training
+
+Array = NDArray[Any]
+LOSS_CODES = {"squared-error": SQUARED_ERROR, "cross-entropy": CROSS_ENTROPY}
+
+
+class Engine:
+    """One learner: its weights, its activity and traces, and the kernel that moves them.
+
+    Parameters
+    ----------
+    network : Network
+        Initial weights.
+    rule : Rule
+        How it learns.
+    training : Training
+        Step sizes, momentum, clamps.
+    numbers : NumberSystem
+        How values become what the kernels hold, and back.
+    feedback : (n_out, n_rec) or None
+        R, or None where feedback follows A.
+    data : Sequences
+        What ``rows`` of a piece refer to.
+    weights : (rows,)
+        Weight of the error at each row.
+    loss : str
+        ``"squared-error"`` or ``"cross-entropy"``.
+    lanes : int
+        Sequences side by side.
+    longest : int
+        Steps of the longest episode; only BPTT stores them.
+    limit : float
+        Largest output in absolute value before the run counts as diverged.
+    """
+
+    def __init__(
+        self,
+        network: Network,
+        rule: Rule,
+        training: Training,
+        numbers: NumberSystem,
+        *,
+        feedback: Array | None,
+        data: Sequences,
+        weights: Array,
+        loss: str,
+        lanes: int = 1,
+        longest: int = 1,
+        limit: float = np.inf,
+    ) -> None:
+        if data.inputs.shape[1] != network.n_in or data.targets.shape[1] != network.n_out:
+            raise InputError(
+                f"the task has {data.inputs.shape[1]} inputs and {data.targets.shape[1]} outputs, the network "
+                f"{network.n_in} and {network.n_out}; make the network with the task's sizes"
+            )
+        self.initial, self._rule, self._numbers = network, rule, numbers
+        self._loss, self._limit = LOSS_CODES[loss], float(limit)
+        n, m, o = network.n_rec, network.n_in, network.n_out
+        factored = isinstance(rule, RFLO) and rule.storage == "factored"
+        num = numbers
+        if factored:
+            M, N = num.zeros("factor", (o, n)), num.zeros("factor", (o, m))
+        else:
+            M, N = num.zeros("factor", (0, n)), num.zeros("factor", (0, m))
+        self._symmetric = feedback is None
+        self._weights = Weights(
+            num.encode("A", network.A),
+            num.encode("W", np.ascontiguousarray(network.W.T)),
+            num.encode("B", np.ascontiguousarray(network.B.T)),
+            num.encode("feedback", np.zeros((o, n)) if feedback is None else feedback),
+            M,
+            N,
+        )
+        self.factored = factored
+        self._constants = self._make_constants(rule, training)
+        self._lanes = self._make_lanes(lanes)
+        self._memory: Any
+        self._kernel, self._memory = self._make_rule(rule, lanes, longest)
+        self._gradients = self._make_gradients()
+        self._data = self._make_data(data, weights)
+
+    def _make_constants(self, rule: Rule, training: Training) -> Constants:
+        num, alpha = self._numbers, self.initial.leak
+        decay = rule.decay if isinstance(rule, RFLO) and rule.decay is not None else 1.0 - alpha
+        rates, bounds = training.rates, training.bounds
+        if isinstance(rule, RTRL | BPTT):
+            direct = False  # these sum a gradient before they step
+        else:
+            direct = training.update == "online" and training.momentum == 0.0
+        return Constants(
+            keep=num.constant("keep", 1.0 - alpha),
+            gain=num.constant("gain", alpha),
+            decay=num.constant("decay", decay),
+            rate_A=num.constant("rate_A", rates["A"]),
+            rate_W=num.constant("rate_W", rates["W"]),
+            rate_B=num.constant("rate_B", rates["B"]),
+            momentum=num.constant("momentum", training.momentum),
+            clip_A=num.constant("clip", bounds["A"]),
+            clip_W=num.constant("clip", bounds["W"]),
+            clip_B=num.constant("clip", bounds["B"]),
+            learn_A="A" in training.learn,
+            learn_W="W" in training.learn,
+            learn_B="B" in training.learn,
+            symmetric=self._symmetric,
+            direct=direct,
+            episode=training.update == "episode",
+            loss=self._loss,
+            limit=self._limit,
+            first=0,
+        )
+
+    def _make_lanes(self, lanes: int) -> Lanes:
+        z, net = self._numbers.zeros, self.initial
+        n, m, o = net.n_rec, net.n_in, net.n_out
+        return Lanes(
+            x=z("input", (lanes, m)), target=z("readout", (lanes, o)), weight=z("weight", (lanes,)),
+            h=z("state", (lanes, n)), drive=z("accumulator", (lanes, n)), u=z("current", (lanes, n)),
+            y=z("readout", (lanes, o)), e=z("error", (lanes, o)), L=z("signal", (lanes, n)),
+            acc_out=z("accumulator", (lanes, o)), acc_rec=z("accumulator", (lanes, n)), z=z("coupling", (lanes, o)),
+            g_out=z("step", (lanes, o)), g_rec=z("step", (lanes, n)),
+        )  # fmt: skip
+
+    def _make_rule(self, rule: Rule, lanes: int, longest: int) -> tuple[Callable[..., int], Any]:
+        z, net = self._numbers.zeros, self.initial
+        n, m, o = net.n_rec, net.n_in, net.n_out
+        if isinstance(rule, RFLO):
+            kernel = rflo_factored if self.factored else rflo_dense
+            return kernel, Traces(z("trace", (lanes, n)), z("trace", (lanes, m)))
+        if isinstance(rule, TruncatedBPTT):
+            steps = rule.steps * lanes
+            return tbptt, Ring(
+                z("trace", (steps, n)), z("trace", (steps, m)), z("signal", (lanes, n)),
+                z("signal", (steps, n)), z("step", (steps, n)), np.array([0, -1], np.int64),
+            )  # fmt: skip
+        if isinstance(rule, EProp):
+            return eprop, Eligibility(
+                z("eligibility", (lanes, n, n)), z("eligibility", (lanes, m, n)), z("trace_decay", (n,))
+            )
+        if isinstance(rule, RTRL):
+            shape = (lanes * (n + m) * n, n)
+            return rtrl, Influence(z("state", shape), z("accumulator", shape))
+        if isinstance(rule, BPTT):
+            return bptt, History(
+                z("state", (longest, lanes, n)), z("input", (longest, lanes, m)), z("error", (longest, lanes, o)),
+                z("state", (lanes, n)), np.zeros(1, np.int64),
+            )  # fmt: skip
+        raise InputError(f"{type(rule).__name__} has no kernel")
+
+    def _make_gradients(self) -> Gradients:
+        c, w = self._constants, self._weights
+        plastic = (w.A, w.M, w.N) if self.factored else (w.A, w.Wt, w.Bt)
+        learned = (c.learn_A, c.learn_W, c.learn_B)
+        z = self._numbers.zeros
+        # Arrays that this run does not touch stay empty: an online run holds no second copy of its weights.
+        sums = [z("gradient", a.shape if on and not c.direct else (0, 0)) for a, on in zip(plastic, learned, strict=True)]
+        moving = c.momentum != 0
+        speeds = [z("gradient", a.shape if moving else (0, 0)) for a in sums]
+        return Gradients(*sums, *speeds)
+
+    def _make_data(self, data: Sequences, weights: Array) -> tuple[Array, Array, Array]:
+        num = self._numbers
+        return num.encode("input", data.inputs), num.encode("readout", data.targets), num.encode("weight", weights)
+
+    def run(self, piece: Piece) -> tuple[int, NDArray[np.float64]]:
+        """Learn from the steps of ``piece``; return how many were made, and the loss of each."""
+        loss = np.zeros(len(piece.flags))
+        c = self._constants._replace(first=piece.first)
+        data = Data(*self._data, piece.rows, piece.flags)
+        done = self._kernel(
+            data, self._weights, c, self._numbers.grid, self._lanes, self._memory, self._gradients, loss
+        )
+        return int(done), loss[:done]
+
+    def evaluate(self, data: Sequences, piece: Piece) -> tuple[NDArray[np.float64], float]:
+        """Run other sequences without learning or touching this learner's activity.
+
+        Returns
+        -------
+        outputs : (rows, n_out)
+        loss : float
+            Sum of ``mask · loss`` over all rows.
+        """
+        arrays = self._make_data(data, data.mask)
+        y = self._numbers.zeros("readout", (data.steps, self.initial.n_out))
+        loss = np.zeros(len(piece.flags))
+        grid = self._numbers.grid.copy()  # so that its counters count learning only
+        done = run_forward(
+            Data(*arrays, piece.rows, piece.flags), self._weights, self._constants._replace(first=0), grid,
+            self._make_lanes(piece.rows.shape[1]), y, loss,
+        )  # fmt: skip
+        outputs = self._numbers.decode("readout", y)
+        if done < len(piece.flags):
+            outputs[:] = np.nan
+            return outputs, float("inf")
+        return outputs, float(loss.sum())
+
+    def network(self) -> Network:
+        """Return the weights as they are now; in factored storage W = W₀ + Rᵀ M and B = B₀ + Rᵀ N are formed."""
+        w, num = self._weights, self._numbers
+        W, B = num.decode("W", w.Wt).T, num.decode("B", w.Bt).T
+        if self.factored:
+            R = num.decode("feedback", w.R)
+            M, N = self.factors() or (np.zeros(0), np.zeros(0))
+            W, B = W + R.T @ M, B + R.T @ N
+        A = num.decode("A", w.A)
+        if not all(np.isfinite(part).all() for part in (A, W, B)):
+            raise FloatingPointError("weights are not finite")
+        return Network(A, W, B, self.initial.leak)
+
+    def factors(self) -> tuple[NDArray[np.float64], NDArray[np.float64]] | None:
+        """Return M (n_out, n_rec) and N (n_out, n_in) of factored storage, or None."""
+        if not self.factored:
+            return None
+        return self._numbers.decode("factor_W", self._weights.M), self._numbers.decode("factor_B", self._weights.N)
+
+    def feedback(self) -> NDArray[np.float64]:
+        """Return what carries the error back now, (n_out, n_rec): R, or A."""
+        w = self._weights
+        return self._numbers.decode("A", w.A) if self._symmetric else self._numbers.decode("feedback", w.R)
+
+    def readout(self) -> NDArray[np.float64]:
+        """Return A as it is now, (n_out, n_rec)."""
+        return self._numbers.decode("A", self._weights.A)
+
+    def velocities(self) -> dict[str, NDArray[np.float64]]:
+        """Return the accumulated momentum of each group, in the layout of the network's A, W and B (or A, M, N)."""
+        g, num = self._gradients, self._numbers
+        parts = {"A": g.velocity_A, "W": g.velocity_W, "B": g.velocity_B}
+        return {
+            k: num.decode("gradient", v if self.factored or k == "A" else v.T) for k, v in parts.items() if v.size
+        }
+
+    def state_rms(self) -> float:
+        """Root mean square of the state as it is now."""
+        return float(np.sqrt(np.mean(self._numbers.decode("state", self._lanes.h) ** 2)))
+
+    def _parts(self) -> dict[str, tuple[Any, ...]]:
+        return {
+            "weights": self._weights, "lanes": self._lanes, "memory": self._memory, "gradients": self._gradients,
+        }  # fmt: skip
+
+    def state(self) -> dict[str, Array]:
+        """Return copies of every array that the next step depends on."""
+        out = {
+            f"{part}.{name}": array.copy()
+            for part, arrays in self._parts().items()
+            for name, array in arrays._asdict().items()  # type: ignore[attr-defined]
+        }
+        out["grid"] = self._numbers.grid.copy()
+        return out
+
+    def restore(self, state: dict[str, Array]) -> None:
+        """Put back what :meth:`state` returned; the next step then gives the same bits.
+
+        Raises
+        ------
+        InputError
+            If the arrays are not those of this learner.
+        """
+        mine = {
+            f"{part}.{name}": array
+            for part, arrays in self._parts().items()
+            for name, array in arrays._asdict().items()  # type: ignore[attr-defined]
+        }
+        mine["grid"] = self._numbers.grid
+        for name, array in mine.items():
+            given = state.get(name)
+            if given is None or given.shape != array.shape or given.dtype != array.dtype:
+                raise InputError(
+                    f"the saved state does not belong to this experiment: {name} is "
+                    f"{'missing' if given is None else f'{given.dtype} {given.shape}'}, not {array.dtype} {array.shape}"
+                )
+        for name, array in mine.items():
+            array[...] = state[name]

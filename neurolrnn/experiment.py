@@ -1,0 +1,399 @@
+"""An experiment: everything a run needs, read from TOML. The only reader of what users write."""
+
+from __future__ import annotations
+
+import difflib
+import inspect
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, fields
+from functools import cached_property
+from importlib import resources
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from neurolrnn import tasks, toml_text
+from neurolrnn.errors import InputError, choose, positive_integer, real_number
+from neurolrnn.network import KINDS, Kind, Network
+from neurolrnn.precision import Precision
+from neurolrnn.rules import RULES, Rule, make_rule
+from neurolrnn.tasks import TASKS, Task
+from neurolrnn.training import Training, check_rule
+
+if TYPE_CHECKING:
+    from neurolrnn.run import Run
+
+BUILTIN = "the built-in experiment"
+
+
+@dataclass(frozen=True)
+class Drawing:
+    """How the network is drawn: the table ``[network]``. See :meth:`neurolrnn.Network.random`.
+
+    Parameters
+    ----------
+    n_rec : int
+        Number of recurrent units; inputs and outputs are the task's.
+    leak, spectral_radius, kind, input_scale, output_scale
+        As in :meth:`neurolrnn.Network.random`.
+    seed : int, optional
+        Seed of the weights; the experiment's seed if left out.
+    """
+
+    n_rec: int
+    leak: float = 1.0
+    spectral_radius: float = 0.9
+    kind: Kind = "gaussian"
+    input_scale: float = 1.0
+    output_scale: float = 0.1
+    seed: int | None = None
+
+    def __post_init__(self) -> None:
+        def put(name: str, value: Any) -> None:
+            object.__setattr__(self, name, value)
+
+        put("n_rec", positive_integer("n_rec", self.n_rec))
+        put("leak", real_number("leak", self.leak, above=0.0, at_most=1.0))
+        for name in ("spectral_radius", "input_scale", "output_scale"):
+            put(name, real_number(name, getattr(self, name), at_least=0.0))
+        choose("kind", self.kind, KINDS)
+        if self.seed is not None:
+            put("seed", positive_integer("seed", self.seed, 0))
+
+
+@dataclass(frozen=True, eq=False)
+class Experiment:
+    """Task, network, rule, training, precision and seed of a run; checked when it is made.
+
+    Parameters
+    ----------
+    task : dict
+        ``name`` and the options of the task. Its data have a seed of their own, an option of the task.
+    network : Drawing
+        How the network is drawn.
+    rule : Rule
+        The learning rule.
+    training : Training
+        Step sizes and length.
+    precision : Precision
+        Numbers of the arithmetic.
+    seed : int
+        Seed of the network (unless it has its own), the feedback and the order of the sequences.
+    where : str
+        What errors call it: the file's name.
+    notes : tuple of str
+        What was decided while reading that the user should hear of.
+
+    Raises
+    ------
+    InputError
+        If something is not allowed; the text names the place, the value and what is.
+    """
+
+    task: dict[str, Any]
+    network: Drawing
+    rule: Rule
+    training: Training = Training()
+    precision: Precision = Precision()
+    seed: int = 0
+    where: str = "experiment"
+    notes: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        with _told(self.where):
+            positive_integer("seed", self.seed, 0)
+        with _told(self.where, "training"):
+            check_rule(self.rule, self.training)
+
+    @classmethod
+    def load(cls, path: str | Path, overrides: Iterable[str] = ()) -> Experiment:
+        """Read an experiment file.
+
+        Parameters
+        ----------
+        path : path
+            TOML file. A relative ``task.path`` in it is meant from the file's folder.
+        overrides : iterable of str
+            Settings such as ``"rule.name=eprop"`` that replace or add to what the file says. Values are TOML; what is
+            not TOML is a string. Options that the file gives to another rule or task than the one set here are left
+            out where the new one does not have them.
+        """
+        tables = toml_text.read(path)
+        task = tables.get("task")
+        if isinstance(task, dict) and isinstance(task.get("path"), str):
+            task["path"] = str(Path(path).parent / task["path"])
+        return cls._overridden(tables, overrides, str(path))
+
+    @classmethod
+    def builtin(cls, overrides: Iterable[str] = ()) -> Experiment:
+        """Return the experiment that comes with the package."""
+        text = (resources.files("neurolrnn") / "data" / "builtin.toml").read_text(encoding="utf-8")
+        return cls._overridden(toml_text.parse(text, BUILTIN), overrides, BUILTIN)
+
+    @classmethod
+    def from_run(cls, run: Run, overrides: Iterable[str] = (), where: str = "run file") -> Experiment:
+        """Return the experiment that a run was made from.
+
+        Raises
+        ------
+        InputError
+            If the network or the task was not drawn by this package but given as arrays.
+        """
+        said = run.experiment
+        task, network = dict(said["task"]), said["network"]
+        if network.get("kind") not in KINDS or "seed" not in network:
+            raise InputError(f"{where}: the network was given as arrays, so no experiment file can make it again")
+        if task["name"] not in TASKS:
+            raise InputError(f"{where}: task {task['name']!r} was given as arrays, so no experiment file can make it")
+        known = {"name", *_task_options(task["name"])}
+        tables = {
+            "seed": said["seed"],
+            "task": {key: value for key, value in task.items() if key in known},
+            "network": {f.name: network[f.name] for f in fields(Drawing)},
+            "rule": said["rule"],
+            "training": said["training"],
+            "precision": said["precision"],
+        }
+        return cls._overridden(tables, overrides, where)
+
+    @classmethod
+    def from_dict(cls, tables: Mapping[str, Any], where: str = "experiment") -> Experiment:
+        """Check plain data, shaped as the TOML file, and return the experiment.
+
+        Parameters
+        ----------
+        tables : dict
+            ``seed`` and the tables ``task``, ``network``, ``rule``, ``training``, ``precision``. A key whose value is
+            None counts as left out.
+        where : str
+            What errors call it.
+        """
+        return cls._overridden(tables, (), where)
+
+    @classmethod
+    def _overridden(cls, tables: Mapping[str, Any], overrides: Iterable[str], where: str) -> Experiment:
+        merged, set_keys = toml_text.override(tables, overrides)
+        given = {
+            name: {k: v for k, v in table.items() if v is not None} if isinstance(table, Mapping) else table
+            for name, table in merged.items()
+        }
+        notes = [*_renamed(given, set_keys, "rule"), *_renamed(given, set_keys, "task")]
+
+        def place(table: str) -> str:
+            mine = [key for key in set_keys if key.split(".")[0] == table]
+            return f"{where} with {' '.join(f'--set {key}' for key in mine)}" if mine else where
+
+        _check_names(given, {name: place(name) for name in given}, where)
+        options = {name: dict(given.get(name, {})) for name in TABLES}
+        with _told(place("network"), "network"):
+            if "n_rec" not in options["network"]:
+                raise InputError("n_rec is missing; give the number of recurrent units, such as n_rec = 16")
+            network = Drawing(**options["network"])
+        with _told(place("rule"), "rule"):
+            rule = make_rule(**options["rule"])
+        with _told(place("training"), "training"):
+            training = Training(**options["training"])
+        with _told(place("precision"), "precision"):
+            precision = Precision.from_dict(options["precision"])
+        seed = given.get("seed", 0)
+        keys = ("training", "rule", "seed")
+        touched = [key for key in set_keys if key.split(".")[0] in keys]
+        name = f"{where} with {' '.join(f'--set {key}' for key in touched)}" if touched else where
+        made = cls(options["task"], network, rule, training, precision, seed, name, tuple(notes))
+        object.__setattr__(made, "where", where)
+        return made
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain data that :meth:`from_dict` reads back; defaults are spelled out, what is unset is left out."""
+        tables: dict[str, Any] = {
+            "seed": self.seed,
+            "task": dict(self.task),
+            "network": asdict(self.network),
+            "rule": {"name": self.rule.name, **self.rule.options()},
+            "training": self.training.options(),
+            "precision": self.precision.options(),
+        }
+        return {
+            name: {k: v for k, v in part.items() if v is not None} if isinstance(part, dict) else part
+            for name, part in tables.items()
+        }
+
+    def to_toml(self) -> str:
+        """Return the text of an experiment file that :meth:`load` reads back."""
+        return toml_text.dumps(self.to_dict())
+
+    @cached_property
+    def _built(self) -> tuple[Network, Task]:
+        with _told(self.where, "task"):
+            task = tasks.load(**self.task)
+        drawn = asdict(self.network)
+        drawn["seed"] = self.seed if self.network.seed is None else self.network.seed
+        with _told(self.where, "network"):
+            return Network.random(task.n_in, n_out=task.n_out, **drawn), task
+
+    @cached_property
+    def described(self) -> dict[str, Any]:
+        """What :attr:`Run.experiment <neurolrnn.Run>` will say."""
+        from neurolrnn.run import describe
+
+        network, task = self._built
+        return describe(network, task, self.rule, self.precision, self.training, self.seed)
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 (hex) of everything that decides the numbers, the task's data included; a run's digest is the same."""
+        from neurolrnn.run import canonical_digest
+
+        return canonical_digest(self.described)
+
+    def build(self) -> tuple[Network, Task, Rule, Precision, Training, int]:
+        """Draw the network, make the task, and return network, task, rule, precision, training and seed."""
+        network, task = self._built
+        return network, task, self.rule, self.precision, self.training, self.seed
+
+    def simulate(self, progress: bool = True, checkpoint: str | Path | None = None, resume: Run | None = None) -> Run:
+        """Run it; see :func:`neurolrnn.simulate`.
+
+        Parameters
+        ----------
+        progress : bool
+            Whether to show progress on stderr.
+        checkpoint : path, optional
+            File that keeps the run so far while it is under way.
+        resume : Run, optional
+            An interrupted run of this very experiment, to be completed.
+
+        Raises
+        ------
+        InputError
+            If ``resume`` is not an interrupted run, or is one of another experiment.
+        Divergence
+            If learning diverged; the error carries the run so far.
+        """
+        from neurolrnn.simulate import simulate  # compiles kernels: only when they are needed
+
+        if resume is not None:
+            self._check_resume(resume)
+        network, task, rule, precision, training, seed = self.build()
+        return simulate(
+            network,
+            task,
+            rule,
+            precision,
+            training=training,
+            seed=seed,
+            progress=progress,
+            checkpoint=None if checkpoint is None else Path(checkpoint),
+            resume=resume,
+        )
+
+    def _check_resume(self, run: Run) -> None:
+        if run.status != "interrupted":
+            way = "A longer run is a new one, with more training.epochs" if run.status == "completed" else "Start anew"
+            raise InputError(f"{self.where}: the run to resume has {run.status}, so nothing is left to do. {way}")
+        if run.digest != self.digest:
+            changes = ", ".join(_differences(run.experiment, self.described))
+            raise InputError(
+                f"{self.where}: the run to resume is of another experiment ({changes}). Resume it with its own "
+                f"settings, or start anew without resume"
+            )
+
+
+TABLES = ("task", "network", "rule", "training", "precision")
+
+
+def _task_options(name: str) -> list[str]:
+    return list(inspect.signature(TASKS[name].make).parameters)
+
+
+def _known(table: str, given: Mapping[str, Any]) -> list[str] | None:
+    """Return the keys that a table may have, or None where only the part itself knows."""
+    if table == "precision":
+        return None
+    if table in ("network", "training"):
+        return [f.name for f in fields(Drawing if table == "network" else Training)]
+    if table == "rule":
+        return ["name", *(f.name for f in fields(RULES[given["name"]]))]
+    return ["name", *_task_options(given["name"])]
+
+
+def _renamed(given: dict[str, Any], set_keys: list[str], table: str) -> list[str]:
+    """Leave out the file's options that a rule or task set by name does not have; return what was left out."""
+    options, names = given.get(table), {"rule": RULES, "task": TASKS}[table]
+    if f"{table}.name" not in set_keys or not isinstance(options, dict) or options.get("name") not in names:
+        return []
+    known = _known(table, options) or []
+    dropped = [key for key in options if key not in known and f"{table}.{key}" not in set_keys]
+    for key in dropped:
+        del options[key]
+    text = f"{', '.join(f'{table}.{key}' for key in dropped)} left out: {table} {options['name']!r} does not have it"
+    return [text] if dropped else []
+
+
+def _check_names(given: Mapping[str, Any], places: Mapping[str, str], where: str) -> None:
+    """Refuse unknown tables and keys, tables that are none, and missing or unknown names of task and rule."""
+    for name, table in given.items():
+        if name not in ("seed", *TABLES):
+            home = _home(name)
+            raise InputError(
+                f"{places[name]}: {name} is not known at the top; allowed: seed, "
+                f"{', '.join(f'[{t}]' for t in TABLES)}{_hint(name, ('seed', *TABLES)) if not home else ''}{home}"
+            )
+        if name != "seed" and not isinstance(table, Mapping):
+            example = f', and in it name = "{table}"' if name in ("task", "rule") else ""
+            raise InputError(f"{places[name]}: {name} = {table!r}; a table is needed: write [{name}]{example}")
+    for name, choices in (("task", list(TASKS)), ("rule", list(RULES))):
+        if "name" not in given.get(name, {}):
+            raise InputError(f"{where}: {name}.name is missing; give a table [{name}] with one of {', '.join(choices)}")
+        with _told(places[name], name):
+            choose("name", given[name]["name"], choices)
+    for name, table in given.items():
+        known = _known(name, table) if name in TABLES else None
+        for key in table if known is not None else ():
+            if key not in known:
+                of = f" {table['name']!r}" if name in ("task", "rule") else ""
+                home = _home(key)
+                raise InputError(
+                    f"{places[name]}: {name}.{key} = {table[key]!r} is not known; allowed in [{name}]"
+                    f"{f' for {name}{of}' if of else ''}: {', '.join(known)}{_hint(key, known) or home}"
+                )
+
+
+def _hint(word: str, known: Iterable[str]) -> str:
+    close = difflib.get_close_matches(word, list(known), n=1)
+    return f"; did you mean {close[0]!r}?" if close else ""
+
+
+def _home(key: str) -> str:
+    """Say which table a misplaced key belongs in."""
+    for table in ("network", "training"):
+        if key in (_known(table, {}) or ()):
+            return f"; {key} belongs in [{table}]"
+    for name, rule in RULES.items():
+        if key in {f.name for f in fields(rule)}:
+            return f"; {key} belongs in [rule], for {name}"
+    return ""
+
+
+@contextmanager
+def _told(where: str, table: str = "") -> Iterator[None]:
+    """Put file and table in front of what a part says about its options."""
+    try:
+        yield
+    except InputError as error:
+        text = str(error)
+        if table:
+            # "leak = 2; ..." becomes "table.leak = 2; ..."; a sentence gets the table's name in front.
+            text = f"{table}.{text}" if re.match(r"[A-Za-z_][\w.]* (= |is )", text) else f"[{table}] {text}"
+        raise InputError(f"{where}: {text}") from error
+
+
+def _differences(a: Any, b: Any, name: str = "") -> list[str]:
+    """Return where two descriptions differ, as ``key: there, here``; digests are named, not shown."""
+    if isinstance(a, Mapping) and isinstance(b, Mapping):
+        keys = list(dict.fromkeys([*a, *b]))
+        return [d for k in keys for d in _differences(a.get(k), b.get(k), f"{name}.{k}" if name else k)]
+    if a == b:
+        return []
+    return [f"{name} differs" if name.endswith("digest") else f"{name} is {a!r} there, {b!r} here"]

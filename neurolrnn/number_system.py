@@ -1,0 +1,57 @@
+"""How values become what kernels hold, and back."""
+
+from __future__ import annotations
+
+from typing import Any, Protocol
+
+import numpy as np
+from neurolrnn_kernels.grid import real_grid
+from numpy.typing import NDArray
+
+
+class NumberSystem(Protocol):
+    """A number system, seen from an experiment: names of variables and values in, kernel arrays out."""
+
+    grid: NDArray[np.int64]
+
+    def zeros(self, variable: str, shape: tuple[int, ...]) -> NDArray[Any]:
+        """Return an array for ``variable``, at 0."""
+
+    def encode(self, variable: str, values: NDArray[Any]) -> NDArray[Any]:
+        """Return ``values`` as kernels hold them."""
+
+    def decode(self, variable: str, codes: NDArray[Any]) -> NDArray[np.float64]:
+        """Return what kernels hold as values."""
+
+    def constant(self, variable: str, value: float) -> Any:
+        """Return one number as kernels hold it."""
+
+
+class RealNumbers:
+    """float32 or float64: every variable as it is.
+
+    Parameters
+    ----------
+    dtype : numpy.dtype
+        Type of every array and constant.
+    """
+
+    def __init__(self, dtype: np.dtype[Any]) -> None:
+        self._dtype = np.dtype(dtype)
+        self.grid = real_grid()
+
+    def zeros(self, variable: str, shape: tuple[int, ...]) -> NDArray[Any]:
+        """Return an array at 0."""
+        return np.zeros(shape, self._dtype)
+
+    def encode(self, variable: str, values: NDArray[Any]) -> NDArray[Any]:
+        """Round values to the dtype."""
+        return np.array(values, dtype=self._dtype, order="C")
+
+    def decode(self, variable: str, codes: NDArray[Any]) -> NDArray[np.float64]:
+        """Widen to float64."""
+        return np.array(codes, dtype=np.float64)
+
+    def constant(self, variable: str, value: float) -> Any:
+        """Round one number to the dtype."""
+        return self._dtype.type(value)

@@ -1,0 +1,282 @@
+"""What happened in one run, and the file that keeps it."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, get_args
+
+import numpy as np
+from numpy.typing import NDArray
+
+from neurolrnn import savefile
+from neurolrnn.errors import InputError, choose
+from neurolrnn.network import Network
+from neurolrnn.precision import Precision
+from neurolrnn.rules import Rule
+from neurolrnn.savefile import RunFileError
+from neurolrnn.tables import text_table
+from neurolrnn.tasks.base import Task
+from neurolrnn.training import Training
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+__all__ = ["Run", "RunFileError", "canonical_digest", "describe", "plain"]
+
+SCHEMA = 1
+"""Layout of a run file; a file with a higher number is refused."""
+Status = Literal["completed", "interrupted", "diverged"]
+STATUSES: tuple[str, ...] = get_args(Status)
+
+
+def plain(value: Any) -> Any:
+    """Return ``value`` as JSON holds it: dicts with string keys, lists, and Python's own numbers."""
+    if isinstance(value, Mapping):
+        return {str(key): plain(part) for key, part in value.items()}
+    if isinstance(value, np.ndarray | np.generic):
+        return value.tolist()
+    if isinstance(value, list | tuple):
+        return [plain(part) for part in value]
+    if value is None or isinstance(value, bool | int | float | str):
+        return value
+    raise InputError(f"{value!r} is a {type(value).__name__}, which a run file cannot hold as plain data")
+
+
+def canonical_digest(value: Any) -> str:
+    """SHA-256 (hex) of ``value`` as JSON with sorted keys: the same content gives the same digest."""
+    return hashlib.sha256(json.dumps(plain(value), sort_keys=True, separators=(",", ":")).encode()).hexdigest()
+
+
+def describe(
+    network: Network, task: Task, rule: Rule, precision: Precision, training: Training, seed: int
+) -> dict[str, Any]:
+    """Return everything that decides a run's numbers, as plain data; what :attr:`Run.experiment` holds.
+
+    Drawn networks are named by how they were drawn, given ones by a digest of their weights; a task by its options
+    and a digest of its data.
+    """
+    origin = dict(network.origin)
+    if "seed" not in origin:
+        weights = hashlib.sha256()
+        for matrix in (network.A, network.W, network.B):
+            weights.update(matrix.tobytes())
+        origin["digest"] = weights.hexdigest()
+    sizes = {"n_in": network.n_in, "n_rec": network.n_rec, "n_out": network.n_out, "leak": network.leak}
+    described: dict[str, Any] = plain(
+        {
+            "schema": 1,
+            "seed": seed,
+            "task": {**task.options, "name": task.name, "loss": task.loss, "digest": task.digest()},
+            "network": {**origin, **sizes},
+            "rule": {**rule.options(), "name": rule.name},
+            "training": training.options(),
+            "precision": precision.options(),
+        }
+    )
+    return described
+
+
+def _arrays(name: str, given: Mapping[str, Any]) -> dict[str, NDArray[Any]]:
+    result = {}
+    for key, value in given.items():
+        array = np.array(value)
+        if array.dtype.hasobject:
+            raise InputError(f"{name}[{key!r}] holds Python objects; only numbers and text can be saved")
+        array.flags.writeable = False
+        result[str(key)] = array
+    return result
+
+
+@dataclass(frozen=True, eq=False)
+class Run:
+    """Result of :func:`neurolrnn.simulate`. Nothing in it changes any more; all arrays are read-only.
+
+    Parameters
+    ----------
+    experiment : dict
+        What was run, as plain data (see :func:`describe`).
+    status : str
+        ``"completed"``, ``"interrupted"`` or ``"diverged"``.
+    message : str
+        Why it ended, in words.
+    initial, network : Network
+        Before and after learning.
+    feedback : (n_out, n_rec), optional
+        R, where the rule has a matrix of its own.
+    factors : (n_out, n_rec) and (n_out, n_in), optional
+        M and N of factored storage, ``W = W₀ + Rᵀ M`` and ``B = B₀ + Rᵀ N``.
+    records : dict of str to (points, ...)
+        Curves over time. Always ``step`` (number of steps done) and ``loss`` (mean since the point before).
+    metrics : dict of str to float
+        Numbers at the end, such as ``test_accuracy``, ``test_loss`` or ``test_nmse``.
+    warnings : list of str
+        What the reader of the results should know.
+    versions : dict of str to str
+        Of the packages that took part.
+    timing : dict of str to float
+        Seconds.
+    saturation : dict, optional
+        Events of fixed-point arithmetic: per variable a dict of counts.
+    state : dict of str to array
+        What a resumed run needs besides the weights.
+    position : dict of str to int
+        How far it came, such as ``step`` and ``total_steps``.
+    """
+
+    experiment: dict[str, Any]
+    status: Status
+    message: str
+    initial: Network
+    network: Network
+    feedback: NDArray[np.float64] | None = None
+    factors: tuple[NDArray[np.float64], NDArray[np.float64]] | None = None
+    records: dict[str, NDArray[Any]] = field(default_factory=lambda: {"step": np.zeros(0, int), "loss": np.zeros(0)})
+    metrics: dict[str, float] = field(default_factory=dict)
+    warnings: list[str] = field(default_factory=list)
+    versions: dict[str, str] = field(default_factory=dict)
+    timing: dict[str, float] = field(default_factory=dict)
+    saturation: dict[str, dict[str, int]] | None = None
+    state: dict[str, NDArray[Any]] = field(default_factory=dict)
+    position: dict[str, int] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        def put(name: str, value: Any) -> None:
+            object.__setattr__(self, name, value)
+
+        choose("status", self.status, STATUSES)
+        for name in ("experiment", "metrics", "warnings", "versions", "timing", "saturation", "position"):
+            put(name, plain(getattr(self, name)))
+        put("records", _arrays("records", self.records))
+        put("state", _arrays("state", self.state))
+        if self.feedback is not None:
+            put("feedback", _arrays("feedback", {"R": self.feedback})["R"])
+        if self.factors is not None:
+            M, N = self.factors
+            put("factors", tuple(_arrays("factors", {"M": M, "N": N}).values()))
+        missing = {"step", "loss"} - set(self.records)
+        if missing:
+            raise InputError(f"records has no {' and no '.join(sorted(missing))}; every run records step and loss")
+        lengths = {key: len(np.atleast_1d(curve)) for key, curve in self.records.items()}
+        if len(set(lengths.values())) > 1:
+            raise InputError(f"records differ in length ({lengths}); every curve needs one point per entry of step")
+
+    @property
+    def loss(self) -> NDArray[Any]:
+        """Mean loss per step since the point before, (points,)."""
+        return self.records["loss"]
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 (hex) of :attr:`experiment`: the same digest is the same experiment."""
+        return canonical_digest(self.experiment)
+
+    def summary(self) -> str:
+        """Return what happened, as a small table in plain text."""
+        done, total = self.position.get("step"), self.position.get("total_steps")
+        e, training = self.experiment, self.experiment.get("training", {})
+        rule = {k: v for k, v in e.get("rule", {}).items() if k != "name" and v is not None}
+        rows: list[tuple[str, str]] = [
+            ("status", self.status + (f": {self.message}" if self.message else "")),
+            ("task", str(e.get("task", {}).get("name", "own data"))),
+            ("network", f"{self.network.n_in} in, {self.network.n_rec} recurrent, {self.network.n_out} out, "
+                        f"leak {self.network.leak:g}"),
+            ("rule", f"{e.get('rule', {}).get('name', '?')}{_options(rule)}"),
+            ("training", _training(training)),
+            ("precision", " ".join(str(v) for v in e.get("precision", {}).values()) or "?"),
+            ("seed", str(e.get("seed", "?"))),
+        ]  # fmt: skip
+        if done is not None:
+            rows.append(("steps", f"{done:,}" + (f" of {total:,}" if total not in (None, done) else "")))
+        if len(self.loss):
+            rows.append(("loss", f"{self.loss[0]:.4g} at first, {self.loss[-1]:.4g} at last"))
+        rows += [(key.replace("_", " "), _metric(key, value)) for key, value in self.metrics.items()]
+        for variable, counts in (self.saturation or {}).items():
+            rows.append((f"{variable} events", ", ".join(f"{count:,} {kind}" for kind, count in counts.items())))
+        rows += [(f"{key.removesuffix('_s').replace('_', ' ')} time", _seconds(s)) for key, s in self.timing.items()]
+        return text_table(rows)
+
+    def save(self, path: str | Path) -> Path:
+        """Write everything into one file and return its path.
+
+        Parameters
+        ----------
+        path : path
+            Target; ``.npz`` is appended if it has no suffix. An older file is replaced in one move.
+
+        Raises
+        ------
+        RunFileError
+            If the path is a folder, its folder does not exist or cannot be written; nothing is changed then.
+        """
+        meta = {name: getattr(self, name) for name in _META}
+        arrays: dict[str, NDArray[Any]] = {}
+        for part, network in (("initial", self.initial), ("network", self.network)):
+            meta[part] = {"leak": network.leak, "origin": plain(network.origin)}
+            arrays |= {f"{part}/{matrix}": getattr(network, matrix) for matrix in "AWB"}
+        if self.feedback is not None:
+            arrays["feedback/R"] = self.feedback
+        if self.factors is not None:
+            arrays |= {"factors/M": self.factors[0], "factors/N": self.factors[1]}
+        for part in ("records", "state"):
+            arrays |= {f"{part}/{key}": array for key, array in getattr(self, part).items()}
+        return savefile.write(path, "run", SCHEMA, meta, arrays)
+
+    @classmethod
+    def load(cls, path: str | Path) -> Run:
+        """Read a run back, bit for bit.
+
+        Raises
+        ------
+        RunFileError
+            If the file is missing, damaged, of another origin, or written by a newer neurolrnn.
+        """
+        meta, arrays = savefile.read(path, "run", SCHEMA)
+
+        def group(name: str) -> dict[str, NDArray[Any]]:
+            return {key[len(name) + 1 :]: array for key, array in arrays.items() if key.startswith(name + "/")}
+
+        factors = group("factors")
+        return cls(
+            **{key: meta[key] for key in _META},
+            initial=Network(**group("initial"), **meta["initial"]),
+            network=Network(**group("network"), **meta["network"]),
+            feedback=group("feedback").get("R"),
+            factors=(factors["M"], factors["N"]) if factors else None,
+            records=group("records"),
+            state=group("state"),
+        )
+
+    def plot(self, path: str | Path | None = None) -> Figure:
+        """Draw loss, eigenvalues, rank of the change and alignment; see :func:`neurolrnn.plots.plot_run`."""
+        from neurolrnn.plots import plot_run  # matplotlib only when a picture is wanted
+
+        return plot_run(self, path)
+
+
+_META = ("experiment", "status", "message", "metrics", "warnings", "versions", "timing", "saturation", "position")
+
+
+def _options(options: Mapping[str, Any]) -> str:
+    shown = [f"{key} {'matrix' if isinstance(value, list) else value}" for key, value in options.items()]
+    return f" ({', '.join(shown)})" if shown else ""
+
+
+def _training(training: Mapping[str, Any]) -> str:
+    if not training:
+        return "?"
+    rates = training.get("learning_rate", {})
+    rate = ", ".join(f"{g} {r:g}" for g, r in rates.items()) if isinstance(rates, Mapping) else f"{rates:g}"
+    epochs = training.get("epochs", 1)
+    return f"{training.get('update')}, {epochs} epoch{'s' if epochs != 1 else ''}, learning rate {rate}"
+
+
+def _metric(name: str, value: float) -> str:
+    return f"{100 * value:.2f} %" if name.endswith("accuracy") else f"{value:.4g}"
+
+
+def _seconds(seconds: float) -> str:
+    return f"{seconds:.3g} s" if seconds < 120 else f"{seconds / 60:.1f} min"

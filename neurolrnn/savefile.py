@@ -1,0 +1,180 @@
+"""Files that are whole or refused: arrays and plain data in one sealed npz.
+
+A save file is an ordinary npz, readable with ``numpy.load``: its first member, ``neurolrnn``, is JSON (as bytes), the other
+members arrays. Its zip comment holds the SHA-256 of every byte before it, and so of each array's name, dtype, shape
+and values and of the meta data. A file that was cut short or changed in any byte is refused.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import io
+import json
+import os
+import secrets
+import zipfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from neurolrnn.errors import NeurolrnnError
+
+_SEAL = b"neurolrnn sha256 "
+_META = "neurolrnn.npy"
+_DIGITS = 64
+_EPOCH = (1980, 1, 1, 0, 0, 0)  # a fixed time: the same content gives the same bytes
+
+
+class RunFileError(NeurolrnnError):
+    """A file cannot be written, or what was found is not a whole file of the kind that was asked for."""
+
+
+def check_target(path: str | Path) -> Path:
+    """Return where ``path`` will be written, with ``.npz`` if it has no suffix.
+
+    Raises
+    ------
+    RunFileError
+        If it is a folder, or its folder does not exist or may not be written. A long run asks this before it starts.
+    """
+    target = Path(path)
+    if target.is_dir():
+        raise RunFileError(f"{target} is a folder; give the name of a file in it, such as {target / 'run.npz'}")
+    if not target.suffix:
+        target = target.with_name(target.name + ".npz")
+    if target.is_dir():
+        raise RunFileError(f"{target} is a folder; give another name")
+    parent = target.parent
+    if not parent.is_dir():
+        state = "is a file" if parent.exists() else "does not exist"
+        raise RunFileError(f"cannot write {target}: the folder {parent} {state}; make it first, or give another path")
+    if not os.access(parent, os.W_OK | os.X_OK):
+        raise RunFileError(f"cannot write {target}: the folder {parent} may not be written; give another path")
+    return target
+
+
+def write(path: str | Path, kind: str, schema: int, meta: Mapping[str, Any], arrays: Mapping[str, Any]) -> Path:
+    """Write a save file in one move: afterwards the path holds the old file or the new one, never a part.
+
+    Parameters
+    ----------
+    path : path
+        Target; ``.npz`` is appended if it has no suffix.
+    kind : str
+        What the file is, in a word or two (``"run"``).
+    schema : int
+        Version of the layout of ``meta`` and ``arrays``.
+    meta : dict
+        Plain data for JSON.
+    arrays : dict of str to array
+        Any name but ``neurolrnn``; no object arrays.
+
+    Returns
+    -------
+    Path
+        What was written.
+
+    Raises
+    ------
+    RunFileError
+        If the path cannot be written; an older file there is as it was.
+    """
+    target = check_target(path)
+    data = _pack({"kind": kind, "schema": schema, "meta": dict(meta)}, arrays)
+    home = target.resolve()  # through a link, so that the link stays one
+    part = home.with_name(f".{home.name}.{secrets.token_hex(4)}.part")
+    try:
+        with part.open("xb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(part, home)  # noqa: PTH105 - the very call that is atomic, by its own name
+    except OSError as error:
+        raise RunFileError(f"cannot write {target}: {error.strerror or error}; nothing was changed there") from error
+    finally:
+        with contextlib.suppress(OSError):
+            part.unlink(missing_ok=True)
+    return target
+
+
+def read(path: str | Path, kind: str, schema: int) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
+    """Read a save file back, or say why not.
+
+    Parameters
+    ----------
+    path : path
+        File; ``.npz`` is tried too if it has no suffix.
+    kind : str
+        What must be in it.
+    schema : int
+        Newest layout the caller knows.
+
+    Returns
+    -------
+    meta : dict
+    arrays : dict of str to array
+
+    Raises
+    ------
+    RunFileError
+        If the file is missing, foreign, damaged, of another kind or of a newer layout.
+    """
+    source = Path(path)
+    if not source.exists() and not source.suffix:
+        source = source.with_name(source.name + ".npz")
+    try:
+        data = source.read_bytes()
+    except FileNotFoundError:
+        raise RunFileError(f"there is no file {source}") from None
+    except OSError as error:
+        raise RunFileError(f"cannot read {source}: {error.strerror or error}") from error
+    _check_seal(source, data)
+    head, arrays = _unpack(data)
+    if head["kind"] != kind:
+        raise RunFileError(f"{source} holds a {head['kind']}, not a {kind}")
+    if head["schema"] > schema:
+        raise RunFileError(
+            f"{source} has layout {head['schema']}, written by a newer neurolrnn; this one reads up to {schema}. "
+            f"Upgrade neurolrnn to read it"
+        )
+    return head["meta"], arrays
+
+
+def _pack(head: Mapping[str, Any], arrays: Mapping[str, Any]) -> bytes:
+    text = json.dumps(head, ensure_ascii=False, separators=(",", ":")).encode()
+    members: dict[str, NDArray[Any]] = {_META: np.frombuffer(text, dtype=np.uint8)}
+    members |= {f"{name}.npy": np.asarray(array) for name, array in arrays.items()}
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, array in members.items():
+            info = zipfile.ZipInfo(name, _EPOCH)
+            info.compress_type = zipfile.ZIP_DEFLATED
+            with archive.open(info, "w", force_zip64=array.nbytes > 2**30) as member:
+                np.lib.format.write_array(member, array, allow_pickle=False)
+        archive.comment = _SEAL + b"0" * _DIGITS
+    data = buffer.getvalue()[:-_DIGITS]
+    return data + hashlib.sha256(data).hexdigest().encode()
+
+
+def _check_seal(source: Path, data: bytes) -> None:
+    body, seal = data[:-_DIGITS], data[-_DIGITS:]
+    if hashlib.sha256(body).hexdigest().encode() == seal and body.endswith(_SEAL):
+        return
+    # The first member's name stands at byte 30 of a zip: enough to tell a part of our file from somebody else's.
+    if (data[:4] == b"PK\x03\x04" and data[30 : 30 + len(_META)] == _META.encode()) or _SEAL in data[-200:]:
+        raise RunFileError(
+            f"{source} is damaged: it was cut short or changed after it was written. "
+            f"Take a copy of it, or run the experiment again"
+        )
+    what = "it is empty" if not data else "a zip or npz of another origin" if data[:2] == b"PK" else "not an npz at all"
+    raise RunFileError(f"{source} was not written by neurolrnn: {what}. Give a file that a run saved")
+
+
+def _unpack(data: bytes) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
+    with np.load(io.BytesIO(data), allow_pickle=False) as archive:
+        arrays = {name: archive[name] for name in archive.files}
+    return json.loads(arrays.pop(_META.removesuffix(".npy")).tobytes()), arrays

@@ -1,0 +1,162 @@
+"""How a run learns: step sizes, when updates are made, how often the data are seen."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Literal, get_args
+
+from neurolrnn.errors import InputError, choose, positive_integer, real_number
+from neurolrnn.rules import RULES, Rule
+
+Group = Literal["A", "W", "B"]
+GROUPS: tuple[str, ...] = get_args(Group)
+Update = Literal["online", "episode"]
+UPDATES: tuple[str, ...] = get_args(Update)
+LossSteps = Literal["all", "final"]
+LOSS_STEPS: tuple[str, ...] = get_args(LossSteps)
+
+
+def _per_group(name: str, value: Mapping[Any, Any], check: Callable[[str, Any], float]) -> dict[str, float]:
+    for key in value:
+        choose(f"group of {name}", key, GROUPS)
+    return {group: check(f"{name}.{group}", value[group]) for group in GROUPS if group in value}
+
+
+def _rate(name: str, value: Any) -> float:
+    return real_number(name, value, at_least=0.0)
+
+
+def _bound(name: str, value: Any) -> float:
+    return real_number(name, value, above=0.0)
+
+
+@dataclass(frozen=True)
+class Training:
+    """Settings of the learning, the same for every rule.
+
+    Parameters
+    ----------
+    learning_rate : float or dict
+        η, at least 0, for all weights or per group: ``{"A": 0.03, "W": 0.003, "B": 0.003}``. A dict must name
+        every group that is learned.
+    update : str
+        ``"online"`` updates at every step, ``"episode"`` once after the sequences of a batch.
+    epochs : int
+        How often the training sequences are seen.
+    batch : int
+        Sequences run side by side; an update is the sum over them.
+    loss_steps : str
+        ``"all"`` counts the error of every step with a weight, ``"final"`` only the last such step of a sequence.
+    momentum : float
+        μ in [0, 1): ``v ← μ v + Δ``, ``θ ← θ - η v``.
+    clamp : float or dict, optional
+        Keeps weights (for factored storage: the factors) in [-clamp, clamp], for all groups or per group.
+    learn : tuple of str
+        Groups that are learned, a nonempty part of ``("A", "W", "B")``.
+    shuffle : bool
+        Whether each epoch draws a new order of the training sequences, by the run's seed.
+    records : int
+        Number of points in the curves of a run.
+
+    Raises
+    ------
+    InputError
+        If a value is not allowed; the text says what is.
+    """
+
+    learning_rate: float | Mapping[str, float] = 0.01
+    update: Update = "online"
+    epochs: int = 1
+    batch: int = 1
+    loss_steps: LossSteps = "all"
+    momentum: float = 0.0
+    clamp: float | Mapping[str, float] | None = None
+    learn: tuple[str, ...] = ("A", "W", "B")
+    shuffle: bool = True
+    records: int = 50
+
+    def __post_init__(self) -> None:
+        def put(name: str, value: Any) -> None:
+            object.__setattr__(self, name, value)
+
+        put("learn", _groups(self.learn))
+        if isinstance(self.learning_rate, Mapping):
+            rates = _per_group("learning_rate", self.learning_rate, _rate)
+            missing = [group for group in self.learn if group not in rates]
+            if missing:
+                raise InputError(
+                    f"learning_rate = {dict(self.learning_rate)!r} has no rate for {', '.join(missing)}; "
+                    f"name every learned group, or leave the group out of learn"
+                )
+            put("learning_rate", rates)
+        else:
+            put("learning_rate", _rate("learning_rate", self.learning_rate))
+        choose("update", self.update, UPDATES)
+        choose("loss_steps", self.loss_steps, LOSS_STEPS)
+        for name in ("epochs", "batch", "records"):
+            put(name, positive_integer(name, getattr(self, name)))
+        put("momentum", real_number("momentum", self.momentum, at_least=0.0, below=1.0))
+        if isinstance(self.clamp, Mapping):
+            put("clamp", _per_group("clamp", self.clamp, _bound) or None)
+        elif self.clamp is not None:
+            put("clamp", _bound("clamp", self.clamp))
+        if not isinstance(self.shuffle, bool):
+            raise InputError(f"shuffle = {self.shuffle!r}; true or false is needed")
+
+    @property
+    def rates(self) -> dict[str, float]:
+        """Learning rate of each of A, W and B; 0 for a group that is not learned."""
+        rate = self.learning_rate
+        given = dict(rate) if isinstance(rate, Mapping) else dict.fromkeys(GROUPS, rate)
+        return {group: given[group] if group in self.learn else 0.0 for group in GROUPS}
+
+    @property
+    def bounds(self) -> dict[str, float]:
+        """Clamp of each of A, W and B; infinity where there is none."""
+        if self.clamp is None:
+            return dict.fromkeys(GROUPS, math.inf)
+        if isinstance(self.clamp, Mapping):
+            return {group: self.clamp.get(group, math.inf) for group in GROUPS}
+        return dict.fromkeys(GROUPS, self.clamp)
+
+    def options(self) -> dict[str, Any]:
+        """Return the settings as plain data; two spellings of the same settings give the same dict."""
+        bounds = {group: bound for group, bound in self.bounds.items() if bound < math.inf}
+        return {
+            "learning_rate": self.rates,
+            "update": self.update,
+            "epochs": self.epochs,
+            "batch": self.batch,
+            "loss_steps": self.loss_steps,
+            "momentum": self.momentum,
+            "clamp": bounds or None,
+            "learn": list(self.learn),
+            "shuffle": self.shuffle,
+            "records": self.records,
+        }
+
+
+def _groups(value: Any) -> tuple[str, ...]:
+    if not isinstance(value, list | tuple) or not value:
+        raise InputError(f'learn = {value!r}; a nonempty list out of "A", "W", "B" is needed, such as ["W"]')
+    for group in value:
+        choose("group in learn", group, GROUPS)
+    return tuple(group for group in GROUPS if group in value)
+
+
+def check_rule(rule: Rule, training: Training) -> None:
+    """Refuse a rule that cannot update as often as the training asks.
+
+    Raises
+    ------
+    InputError
+        If the rule has no gradient before the end of an episode and updates are asked for at every step.
+    """
+    if training.update == "online" and not rule.online:
+        online = ", ".join(name for name, kind in RULES.items() if kind.online)
+        raise InputError(
+            f"update = 'online' is not possible with rule {rule.name!r}, which has no gradient before the last step "
+            f"of an episode; take update = 'episode', or a rule that updates at every step: {online}"
+        )
