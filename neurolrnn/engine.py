@@ -101,6 +101,8 @@ class Engine:
         self._kernel, self._memory = self._make_rule(rule, lanes, longest)
         self._gradients = self._make_gradients()
         self._data = self._make_data(data, weights)
+        self.start = self.network()
+        """The initial weights as they landed in the number system."""
 
     def _make_constants(self, rule: Rule, training: Training) -> Constants:
         num, alpha = self._numbers, self.initial.leak
@@ -252,6 +254,10 @@ class Engine:
         return {
             k: num.decode("gradient", v if self.factored or k == "A" else v.T) for k, v in parts.items() if v.size
         }
+
+    def outputs(self) -> NDArray[np.float64]:
+        """Return the outputs of the last step, (lanes, n_out)."""
+        return self._numbers.decode("readout", self._lanes.y)
 
     def state_rms(self) -> float:
         """Root mean square of the state as it is now."""

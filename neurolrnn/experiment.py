@@ -180,11 +180,11 @@ class Experiment:
         }
         notes = [*_renamed(given, set_keys, "rule"), *_renamed(given, set_keys, "task")]
 
-        def place(table: str) -> str:
-            mine = [key for key in set_keys if key.split(".")[0] == table]
-            return f"{where} with {' '.join(f'--set {key}' for key in mine)}" if mine else where
+        def place(*parts: str) -> str:
+            mine = [f"--set {key}" for key in set_keys if key.split(".")[0] in parts]
+            return f"{where} with {' '.join(mine)}" if mine else where
 
-        _check_names(given, {name: place(name) for name in given}, where)
+        _check_names(given, {name: place(name) for name in (*given, *TABLES)})
         options = {name: dict(given.get(name, {})) for name in TABLES}
         with _told(place("network"), "network"):
             if "n_rec" not in options["network"]:
@@ -196,13 +196,11 @@ class Experiment:
             training = Training(**options["training"])
         with _told(place("precision"), "precision"):
             precision = Precision.from_dict(options["precision"])
-        seed = given.get("seed", 0)
-        keys = ("training", "rule", "seed")
-        touched = [key for key in set_keys if key.split(".")[0] in keys]
-        name = f"{where} with {' '.join(f'--set {key}' for key in touched)}" if touched else where
-        made = cls(options["task"], network, rule, training, precision, seed, name, tuple(notes))
-        object.__setattr__(made, "where", where)
-        return made
+        with _told(place("seed")):
+            seed = positive_integer("seed", given.get("seed", 0), 0)
+        with _told(place("training", "rule"), "training"):
+            check_rule(rule, training)
+        return cls(options["task"], network, rule, training, precision, seed, where, tuple(notes))
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain data that :meth:`from_dict` reads back; defaults are spelled out, what is unset is left out."""
@@ -331,7 +329,7 @@ def _renamed(given: dict[str, Any], set_keys: list[str], table: str) -> list[str
     return [text] if dropped else []
 
 
-def _check_names(given: Mapping[str, Any], places: Mapping[str, str], where: str) -> None:
+def _check_names(given: Mapping[str, Any], places: Mapping[str, str]) -> None:
     """Refuse unknown tables and keys, tables that are none, and missing or unknown names of task and rule."""
     for name, table in given.items():
         if name not in ("seed", *TABLES):
@@ -345,7 +343,9 @@ def _check_names(given: Mapping[str, Any], places: Mapping[str, str], where: str
             raise InputError(f"{places[name]}: {name} = {table!r}; a table is needed: write [{name}]{example}")
     for name, choices in (("task", list(TASKS)), ("rule", list(RULES))):
         if "name" not in given.get(name, {}):
-            raise InputError(f"{where}: {name}.name is missing; give a table [{name}] with one of {', '.join(choices)}")
+            raise InputError(
+                f"{places[name]}: {name}.name is missing; give a table [{name}] with one of {', '.join(choices)}"
+            )
         with _told(places[name], name):
             choose("name", given[name]["name"], choices)
     for name, table in given.items():

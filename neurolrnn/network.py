@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass, field
 from typing import Any, Literal, get_args
 
@@ -91,6 +92,13 @@ class Network:
     def transition(self) -> NDArray[np.float64]:
         """Matrix that carries the state one step on without input, ``(1-α) I + α W``, (n_rec, n_rec)."""
         return (1.0 - self.leak) * np.eye(self.n_rec) + self.leak * self.W
+
+    def digest(self) -> str:
+        """SHA-256 of weights and leak, hex."""
+        h = hashlib.sha256(repr(self.leak).encode())
+        for array in (self.A, self.W, self.B):
+            h.update(str(array.shape).encode() + array.tobytes())
+        return h.hexdigest()
 
     def spectral_radius(self) -> float:
         """Largest absolute eigenvalue of :attr:`transition`; at 1 or above the state grows without input."""

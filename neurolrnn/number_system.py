@@ -8,6 +8,8 @@ import numpy as np
 from neurolrnn_kernels.grid import real_grid
 from numpy.typing import NDArray
 
+from neurolrnn.precision import Precision
+
 
 class NumberSystem(Protocol):
     """A number system, seen from an experiment: names of variables and values in, kernel arrays out."""
@@ -55,3 +57,8 @@ class RealNumbers:
     def constant(self, variable: str, value: float) -> Any:
         """Round one number to the dtype."""
         return self._dtype.type(value)
+
+
+def make_numbers(precision: Precision) -> NumberSystem:
+    """Return the number system of a precision."""
+    return RealNumbers(precision.dtype)

@@ -48,6 +48,12 @@ class Rule:
         """Return the options as plain data, as an experiment file holds them."""
         return {k: v.tolist() if isinstance(v, np.ndarray) else v for k, v in asdict(self).items()}
 
+    def feedback_matrix(self, n_out: int, n_rec: int, seed: int) -> NDArray[np.float64] | None:
+        """Return the R that a run with this seed uses, (n_out, n_rec), or None where feedback follows A."""
+        if not hasattr(self, "feedback"):
+            return None
+        return feedback_matrix(self.feedback, self.feedback_scale, n_out, n_rec, seed)  # type: ignore[attr-defined]
+
     def __repr__(self) -> str:
         shown = []
         for f in fields(self):

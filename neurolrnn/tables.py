@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import inspect
+import textwrap
 import unicodedata
 from collections.abc import Iterable, Sequence
-from typing import Literal
+from typing import Any, Literal
 
 from neurolrnn.errors import choose
 from neurolrnn.rules import RULES
@@ -127,3 +129,45 @@ def rules_table(style: Literal["text", "markdown"] = "text") -> str:
         return markdown_table([[row[key] for key in _RULE_HEADINGS] for row in quoted], list(_RULE_HEADINGS.values()))
     parts = (("name", "title", "updates", "words", "work"), ("name", "update"), ("name", "reads", "source"))
     return "\n\n".join(text_table(*cut(keys)) for keys in parts)
+
+
+def tasks_rows() -> list[dict[str, Any]]:
+    """One dict per task: name, summary, source, and its options with type, default and meaning."""
+    from neurolrnn.tasks import TASKS, describe  # here, since tables are also used where no task is
+
+    rows = []
+    for name, recipe in TASKS.items():
+        options = []
+        for option in describe.options(recipe.make):
+            needed = option.default is inspect.Parameter.empty
+            options.append(
+                {
+                    "name": option.name,
+                    "type": option.kind,
+                    "required": needed,
+                    "default": None if needed else option.default,
+                    "meaning": option.meaning,
+                }
+            )
+        rows.append({"name": name, "summary": recipe.summary, "source": recipe.source, "options": options})
+    return rows
+
+
+def tasks_table() -> str:
+    """The tasks and the names of their options, in plain text."""
+    rows = tasks_rows()
+    main = text_table([[row["name"], row["summary"], row["source"]] for row in rows], ("name", "task", "source"))
+    parts = []
+    for row in rows:
+        shown = [o["name"] if o["required"] else f"{o['name']}={_default(o['default'])}" for o in row["options"]]
+        parts.append([row["name"], textwrap.wrap(", ".join(shown), 88, break_on_hyphens=False)])
+    lines = [[name if i == 0 else "", line] for name, wrapped in parts for i, line in enumerate(wrapped)]
+    return main + "\n\n" + text_table(lines, ("name", "options and their defaults"))
+
+
+def _default(value: Any) -> str:
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, tuple | list):
+        return str(list(value)).replace(" ", "")
+    return "unset" if value is None else str(value)

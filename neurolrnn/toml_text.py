@@ -78,7 +78,10 @@ def override(tables: Mapping[str, Any], settings: Iterable[str]) -> tuple[dict[s
         key, equals, text = setting.partition("=")
         path = [part.strip() for part in key.split(".")]
         if not equals or not all(path):
-            raise InputError(f"--set {setting}: a key and a value are needed, such as --set training.epochs=10")
+            raise InputError(
+                f"--set {setting}: a key and a value are needed, such as --set training.epochs=10; "
+                f"the name of a file goes in front of --set"
+            )
         here = result
         for depth, part in enumerate(path[:-1], 1):
             inner = here.setdefault(part, {})

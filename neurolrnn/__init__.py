@@ -1,0 +1,47 @@
+"""On-chip learning in recurrent networks: local rules, bit-true arithmetic, chip limits, and the theory beside them."""
+
+from importlib import metadata as _metadata
+
+from neurolrnn import tasks
+from neurolrnn.errors import Divergence, InputError, NeurolrnnError
+from neurolrnn.experiment import Experiment
+from neurolrnn.gradients import GradientCheck, gradcheck, gradient
+from neurolrnn.network import Network
+from neurolrnn.precision import Precision
+from neurolrnn.rules import BPTT, RFLO, RTRL, RULES, EProp, Rule, TruncatedBPTT, make_rule
+from neurolrnn.run import Run, RunFileError
+from neurolrnn.simulate import simulate
+from neurolrnn.tasks import Sequences, Task
+from neurolrnn.training import Training
+
+try:
+    __version__ = _metadata.version("neurolrnn")
+except _metadata.PackageNotFoundError:  # a checkout that is not installed
+    __version__ = "unknown"
+
+__all__ = [
+    "BPTT",
+    "RFLO",
+    "RTRL",
+    "RULES",
+    "Divergence",
+    "EProp",
+    "Experiment",
+    "GradientCheck",
+    "InputError",
+    "Network",
+    "NeurolrnnError",
+    "Precision",
+    "Rule",
+    "Run",
+    "RunFileError",
+    "Sequences",
+    "Task",
+    "Training",
+    "TruncatedBPTT",
+    "gradcheck",
+    "gradient",
+    "make_rule",
+    "simulate",
+    "tasks",
+]

@@ -1,0 +1,244 @@
+"""The command ``neurolrnn``: parse, call one function, print.
+
+A verb is a function ``add_parser(subparsers)`` that adds its parser and sets the default ``call``, a function of the
+parsed arguments that returns the exit code. Adding a verb is adding its function to :data:`VERBS`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import json
+import math
+import os
+import sys
+from collections.abc import Callable, Sequence
+from importlib import metadata
+from typing import TYPE_CHECKING, Any
+
+from neurolrnn.errors import Divergence, NeurolrnnError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from neurolrnn.run import Run
+
+OK, FAILED, BAD_INPUT = 0, 1, 2
+_CODES = "exit codes: 0 done, 1 diverged or not completed, 2 bad input"
+
+
+def add_simulate(subparsers: Any) -> None:
+    """Add ``neurolrnn simulate``."""
+    parser = subparsers.add_parser(
+        "simulate",
+        help="run an experiment and save what happened",
+        description="Run an experiment, save what happened with a picture beside it, and print a summary. Without a "
+        "file: the built-in experiment, which learns to tell nine speakers apart by the vowels they say.",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        epilog=f"""examples:
+  neurolrnn simulate
+  neurolrnn simulate experiment.toml -o run.npz
+  neurolrnn simulate experiment.toml --set rule.name=eprop --set training.learning_rate=0.01
+  neurolrnn simulate --set rule.name=bptt --set training.update=episode --json
+  neurolrnn simulate --resume run.npz
+
+Values of --set are TOML (numbers, true, [1, 2], {{A = 0.1}}); anything else is a string.
+{_CODES}""",
+    )
+    parser.add_argument("experiment", nargs="?", metavar="EXPERIMENT.toml", help="what to run")
+    parser.add_argument(
+        "--set", nargs="+", action="extend", default=[], metavar="TABLE.KEY=VALUE",
+        help="change a setting of the experiment; may be repeated",
+    )  # fmt: skip
+    parser.add_argument(
+        "-o", "--output", metavar="RUN.npz",
+        help="where to save the run, overwriting what is there; default runs/<task>-<rule>-<digest>.npz",
+    )  # fmt: skip
+    parser.add_argument("--resume", metavar="RUN.npz", help="complete an interrupted run, by default in place")
+    parser.add_argument("--no-plot", action="store_true", help="draw no picture")
+    parser.add_argument("--quiet", action="store_true", help="show neither progress nor summary")
+    _add_json(parser)
+    parser.set_defaults(call=_simulate)
+
+
+def _simulate(args: argparse.Namespace) -> int:
+    from neurolrnn.experiment import Experiment
+    from neurolrnn.outputs import run_path
+    from neurolrnn.run import Run
+
+    resume = None if args.resume is None else Run.load(args.resume)
+    if args.experiment is not None:
+        experiment = Experiment.load(args.experiment, args.set)
+    elif resume is not None:
+        experiment = Experiment.from_run(resume, args.set, where=args.resume)
+    else:
+        experiment = Experiment.builtin(args.set)
+    for note in experiment.notes:
+        _tell(f"note: {note}")
+    target = run_path(experiment, args.output, args.resume)
+    try:
+        run = experiment.simulate(progress=not args.quiet, checkpoint=target, resume=resume)
+    except Divergence as divergence:
+        run = divergence.run
+    files = [run.save(target), *([] if args.no_plot else _picture(run, target))]
+    _report(run, files, args)
+    return OK if run.status == "completed" else FAILED
+
+
+def _picture(run: Run, target: Path) -> list[Path]:
+    from neurolrnn.outputs import picture_path
+
+    path = picture_path(target)
+    try:
+        run.plot(path)
+    except NeurolrnnError as error:  # the run is saved; a picture that fails must not make it look failed
+        _tell(f"warning: no picture: {error}")
+        return []
+    return [path]
+
+
+def _report(run: Run, files: Sequence[Path], args: argparse.Namespace) -> None:
+    if args.json:
+        _print_json(
+            {
+                "status": run.status,
+                "message": run.message,
+                "metrics": run.metrics,
+                "files": [str(path) for path in files],
+                "warnings": run.warnings,
+                "experiment_digest": run.digest,
+            }
+        )
+    elif not args.quiet:
+        print(run.summary())
+        print(f"\nwritten: {', '.join(str(path) for path in files)}")
+    if not args.json:
+        for warning in run.warnings:
+            _tell(f"warning: {warning}")
+    if run.status != "completed":
+        _tell(f"neurolrnn simulate: {run.status}: {run.message or 'not completed'}; the run so far is in {files[0]}")
+    if run.status == "interrupted":
+        _tell(f"go on with: neurolrnn simulate --resume {files[0]}")
+
+
+def add_list(subparsers: Any) -> None:
+    """Add ``neurolrnn list``."""
+    parser = subparsers.add_parser(
+        "list",
+        help="show what there is to choose from",
+        description="Show the learning rules or the tasks, as the package defines them.",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        epilog=f"examples:\n  neurolrnn list rules\n  neurolrnn list tasks --json\n\n{_CODES}",
+    )
+    parser.add_argument("what", choices=sorted(LISTS), help="what to show")
+    _add_json(parser)
+    parser.set_defaults(call=_list)
+
+
+def _list(args: argparse.Namespace) -> int:
+    rows, text = LISTS[args.what]()
+    if args.json:
+        _print_json(rows())
+    else:
+        print(text())
+    return OK
+
+
+Listing = tuple[Callable[[], Any], Callable[[], str]]
+
+
+def _rules() -> Listing:
+    from neurolrnn.tables import rules_rows, rules_table
+
+    return rules_rows, rules_table
+
+
+def _tasks() -> Listing:
+    from neurolrnn.tables import tasks_rows, tasks_table
+
+    return tasks_rows, tasks_table
+
+
+LISTS: dict[str, Callable[[], Listing]] = {"rules": _rules, "tasks": _tasks}
+"""What ``list`` can show: as plain data for --json, and as text."""
+VERBS: tuple[Callable[[Any], None], ...] = (add_simulate, add_list)
+
+
+def _add_json(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--json", action="store_true", help="print one JSON value on stdout, for machines")
+
+
+def _print_json(value: Any) -> None:
+    print(json.dumps(_finite(value), ensure_ascii=False, allow_nan=False))
+
+
+def _finite(value: Any) -> Any:
+    """Return ``value`` with null for numbers that JSON does not have."""
+    if isinstance(value, dict):
+        return {key: _finite(part) for key, part in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(part) for part in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def _tell(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)
+
+
+def _version() -> str:
+    try:
+        return metadata.version("neurolrnn")
+    except metadata.PackageNotFoundError:
+        return "(not installed)"
+
+
+def make_parser() -> argparse.ArgumentParser:
+    """Return the parser with all verbs."""
+    parser = argparse.ArgumentParser(
+        prog="neurolrnn",
+        description="Learning rules of recurrent networks, as a chip would run them.",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        epilog=f"""examples:
+  neurolrnn simulate                      run the built-in experiment
+  neurolrnn simulate experiment.toml      run yours
+  neurolrnn list rules                    what there is to choose from
+  neurolrnn simulate --help               more about one verb
+
+{_CODES}""",
+    )
+    parser.add_argument("--version", action="version", version=f"neurolrnn {_version()}")
+    subparsers = parser.add_subparsers(metavar="VERB", required=True, title="verbs")
+    for add in VERBS:
+        add(subparsers)
+    return parser
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command line and return its exit code."""
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(AttributeError):  # a terminal without Greek letters gets question marks, not an error
+            stream.reconfigure(errors="replace")  # type: ignore[union-attr]
+    args = make_parser().parse_args(argv)
+    try:
+        code: int = args.call(args)
+        sys.stdout.flush()
+    except Divergence as error:
+        _tell(f"neurolrnn: {error}")
+        return FAILED
+    except NeurolrnnError as error:
+        _tell(f"neurolrnn: {error}")
+        return BAD_INPUT
+    except MemoryError as error:
+        _tell(f"neurolrnn: not enough memory ({error}); a smaller network or fewer steps are needed")
+        return FAILED
+    except KeyboardInterrupt:
+        _tell("neurolrnn: interrupted before there was anything to save")
+        return FAILED
+    except BrokenPipeError:  # the reader has seen enough, as with "| head"
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return OK
+    return code
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,314 @@
+"""Run one experiment: learn, keep the curves, notice when learning fails."""
+
+from __future__ import annotations
+
+import platform
+import time
+from collections.abc import Mapping
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from tqdm import tqdm
+
+from neurolrnn.engine import Engine
+from neurolrnn.errors import Divergence, InputError
+from neurolrnn.metrics import measure
+from neurolrnn.network import Network
+from neurolrnn.number_system import make_numbers
+from neurolrnn.precision import Precision
+from neurolrnn.rules import Rule
+from neurolrnn.run import Run, describe
+from neurolrnn.schedule import Schedule, step_weights
+from neurolrnn.tasks.base import Task
+from neurolrnn.training import Training, check_rule
+
+DIVERGED_AT = 1e4
+"""A run has diverged when an output exceeds this times the largest target (or 1)."""
+SPECTRUM_UP_TO = 256
+"""Largest n_rec whose spectral radius is recorded along the way; above, it would cost more than the learning."""
+CHECKPOINT_SECONDS = 30.0
+KERNEL_SECONDS = 0.3
+"""Longest time in one kernel call, so that Ctrl-C and the progress bar are served."""
+
+
+def simulate(
+    net: Network,
+    task: Task,
+    rule: Rule,
+    precision: Precision | None = None,
+    learning_rate: float | Mapping[str, float] = 0.01,
+    update: str = "online",
+    *,
+    training: Training | None = None,
+    epochs: int = 1,
+    batch: int = 1,
+    loss_steps: str = "all",
+    momentum: float = 0.0,
+    clamp: float | Mapping[str, float] | None = None,
+    learn: tuple[str, ...] = ("A", "W", "B"),
+    shuffle: bool = True,
+    records: int = 50,
+    seed: int = 0,
+    chip: str | None = None,
+    progress: bool = True,
+    checkpoint: str | Path | None = None,
+    resume: Run | None = None,
+    stop_at: int | None = None,
+) -> Run:
+    """Train ``net`` on ``task`` by ``rule`` and return what happened.
+
+    Parameters
+    ----------
+    net : Network
+        Initial weights; not changed.
+    task : Task
+        What is learned and measured.
+    rule : Rule
+        How: :class:`RFLO`, :class:`TruncatedBPTT`, :class:`EProp`, :class:`RTRL` or :class:`BPTT`.
+    precision : Precision, optional
+        Numbers it is calculated with; default float32.
+    learning_rate, update, epochs, batch, loss_steps, momentum, clamp, learn, shuffle, records
+        See :class:`Training`, which can be given whole as ``training`` instead.
+    seed : int
+        Seeds the random feedback and the order of the sequences.
+    chip : str, optional
+        Chip whose limits are applied. No chip model is part of this version, so only None is accepted.
+    progress : bool
+        Show a progress bar on stderr.
+    checkpoint : path, optional
+        Save the unfinished run here about every half minute; ``resume=Run.load(path)`` goes on from it.
+    resume : Run, optional
+        An unfinished run of the same experiment. It is continued at its step, bit for bit as if never interrupted.
+    stop_at : int, optional
+        Stop after this many steps, counted over the whole run, with status ``"interrupted"``.
+
+    Returns
+    -------
+    Run
+        With status ``"completed"``, or ``"interrupted"`` after Ctrl-C or ``stop_at``.
+
+    Raises
+    ------
+    InputError
+        If network, task, rule and settings do not go together.
+    Divergence
+        If an output grows beyond 10⁴ times the largest target or is not a number; its ``run`` holds everything
+        up to there.
+    """
+    if training is None:
+        training = Training(
+            learning_rate=learning_rate, update=update, epochs=epochs, batch=batch, loss_steps=loss_steps,  # type: ignore[arg-type]
+            momentum=momentum, clamp=clamp, learn=tuple(learn), shuffle=shuffle, records=records,
+        )  # fmt: skip
+    if chip is not None:
+        raise InputError(f"chip = {chip!r}: this version holds no chip models; leave it out")
+    check_rule(rule, training)
+    precision = Precision.float32() if precision is None else precision
+    session = _Session(net, task, rule, precision, training, seed)
+    if resume is not None:
+        session.resume(resume)
+    return session.go(progress, None if checkpoint is None else Path(checkpoint), stop_at)
+
+
+def _versions() -> dict[str, str]:
+    names = ("neurolrnn", "numba", "numpy")
+    found = {"python": platform.python_version(), "machine": platform.machine()}
+    for name in names:
+        try:
+            found[name] = metadata.version(name)
+        except metadata.PackageNotFoundError:  # a checkout that is not installed
+            found[name] = "unknown"
+    return found
+
+
+class _Session:
+    """The state of one call of :func:`simulate`."""
+
+    def __init__(
+        self, net: Network, task: Task, rule: Rule, precision: Precision, training: Training, seed: int
+    ) -> None:
+        self.task, self.training = task, training
+        self.experiment = describe(net, task, rule, precision, training, seed)
+        data = task.train
+        self.schedule = Schedule(
+            data, epochs=training.epochs, batch=training.batch, shuffle=training.shuffle, seed=seed
+        )
+        weights = step_weights(data, training.loss_steps)
+        self.weights = weights
+        R = rule.feedback_matrix(net.n_out, net.n_rec, seed)
+        self.limit = DIVERGED_AT * max(1.0, float(np.abs(data.targets).max()))
+        self.engine = Engine(
+            net, rule, training, make_numbers(precision), feedback=R, data=data,
+            weights=weights, loss=task.loss, lanes=self.schedule.lanes, longest=self.schedule.longest,
+            limit=self.limit,
+        )  # fmt: skip
+        self.net, self.feedback = net, R
+        total = self.schedule.total
+        points = min(training.records, total)
+        self.ends = np.unique(np.ceil(np.arange(1, points + 1) * total / points).astype(np.int64))
+        self.step = 0
+        self.curves: dict[str, list[float]] = {}
+        self.sums = np.zeros(2)  # loss and error weight since the last record
+        self.timing = {"kernel": 0.0, "compile": 0.0, "total": 0.0}
+        self.warnings: list[str] = []
+
+    def resume(self, run: Run) -> None:
+        """Go on where an unfinished run stopped."""
+        if run.experiment != self.experiment:
+            differing = [k for k in self.experiment if run.experiment.get(k) != self.experiment[k]]
+            raise InputError(f"the run to resume is of another experiment; it differs in {', '.join(differing)}")
+        if run.status != "interrupted":
+            raise InputError(f"the run to resume is {run.status}; only an interrupted run can go on")
+        self.step = run.position["step"]
+        self.engine.restore({k: v for k, v in run.state.items() if k != "sums"})
+        self.sums = np.array(run.state["sums"])
+        self.curves = {k: [float(x) for x in v] for k, v in run.records.items()}
+        self.timing = {**self.timing, **run.timing}
+
+    def go(self, progress: bool, checkpoint: Path | None, stop_at: int | None) -> Run:
+        began = time.perf_counter()
+        before = self.timing["total"]
+        last = self.schedule.total if stop_at is None else min(int(stop_at), self.schedule.total)
+        saved = began
+        limit = 1 if self.step < last else 0  # one step first: it compiles
+        status, message = "completed", ""
+        bar = tqdm(
+            total=self.schedule.total, initial=self.step, unit="step", unit_scale=True, disable=not progress,
+            desc=f"{self.experiment['rule']['name']} on {self.task.name}", mininterval=0.2, leave=False, delay=0.5,
+        )  # fmt: skip
+        try:
+            with bar:
+                for piece in self.schedule.pieces(self.step, self.ends):
+                    at = 0
+                    while at < len(piece.flags) and self.step < last:
+                        size = min(limit, len(piece.flags) - at, last - self.step)
+                        part = slice(at, at + size)
+                        t0 = time.perf_counter()
+                        rows, flags = piece.rows[part], piece.flags[part]
+                        done, loss = self.engine.run(type(piece)(piece.first + at, rows, flags))
+                        seconds = time.perf_counter() - t0
+                        self.timing["compile" if limit == 1 else "kernel"] += seconds
+                        self._count(rows[:done], loss)
+                        self.step += done
+                        bar.update(done)
+                        if done < size:
+                            status, message = "diverged", self._why()
+                            break
+                        at += size
+                        rate = size / max(seconds, 1e-9)
+                        limit = 1000 if limit == 1 else max(1000, min(int(rate * KERNEL_SECONDS), 2 * limit))
+                        if self.step in self.ends:
+                            self._record()
+                        if checkpoint is not None and time.perf_counter() - saved > CHECKPOINT_SECONDS:
+                            self.timing["total"] = before + time.perf_counter() - began
+                            self._result("interrupted", "checkpoint").save(checkpoint)
+                            saved = time.perf_counter()
+                    if status == "diverged" or self.step >= last:
+                        break
+        except KeyboardInterrupt:
+            status, message = "interrupted", f"stopped by the user after step {self.step} of {self.schedule.total}"
+        if status == "completed" and self.step < self.schedule.total:
+            status, message = "interrupted", f"stopped after step {self.step} of {self.schedule.total}, as asked"
+        self.timing["total"] = before + time.perf_counter() - began
+        run = self._result(status, message)
+        if checkpoint is not None:
+            run.save(checkpoint)
+        if status == "diverged":
+            raise Divergence(message, run)
+        return run
+
+    def _count(self, rows: NDArray[np.int64], loss: NDArray[np.float64]) -> None:
+        self.sums += loss.sum(), self.weights[rows[rows >= 0]].sum()
+
+    def _record(self) -> None:
+        """Add a point to every curve. Cheap beside the kernel's work between two points, or left out."""
+        engine = self.engine
+        point = {
+            "step": float(self.step),
+            "loss": float(self.sums[0] / self.sums[1]) if self.sums[1] else float("nan"),
+            "state_rms": engine.state_rms(),
+        }
+        A = engine.readout()
+        if self.feedback is not None:
+            norms = float(np.linalg.norm(A) * np.linalg.norm(self.feedback))
+            point["feedback_cosine"] = float(np.sum(A * self.feedback)) / norms if norms else float("nan")
+        if self.net.n_rec <= SPECTRUM_UP_TO:
+            try:
+                point["spectral_radius"] = engine.network().spectral_radius()
+            except FloatingPointError:
+                point["spectral_radius"] = float("inf")
+        for key, value in point.items():
+            self.curves.setdefault(key, []).append(value)
+        self.sums[:] = 0.0
+
+    def _why(self) -> str:
+        """Say what diverged, in words that lead out."""
+        y = self.engine.outputs()
+        worst = float(np.abs(y).max()) if np.isfinite(y).all() else float("nan")
+        size = f"an output reached {worst:.3g}" if np.isfinite(worst) else "an output is not a number"
+        text = (
+            f"learning diverged at step {self.step} of {self.schedule.total}: {size} (limit {self.limit:.3g}; "
+            f"largest target {self.limit / DIVERGED_AT:.3g}), state RMS {self.engine.state_rms():.3g}"
+        )
+        try:
+            network = self.engine.network()
+            if self.net.n_rec <= 2000:
+                radius, initial = network.spectral_radius(), self.net.spectral_radius()
+                text += f", spectral radius of (1-α)I + αW {radius:.4g} (initially {initial:.4g})"
+                if radius >= 1.0:
+                    text += ": the state grows by itself"
+        except FloatingPointError:
+            text += ", weights no longer finite"
+        rates = ", ".join(f"{k} {v:g}" for k, v in self.training.rates.items() if v)
+        return (
+            f"{text}. Try a smaller learning_rate (now {rates}); start with smaller A and B (output_scale, "
+            f"input_scale of the network: RFLO then starts inside its stable region); or clamp the weights"
+        )
+
+    def _result(self, status: str, message: str) -> Run:
+        engine, warnings = self.engine, list(self.warnings)
+        try:
+            network = engine.network()
+        except FloatingPointError:
+            network = self.net
+            warnings.append("the final weights were not finite; network holds the initial ones")
+        metrics: dict[str, float] = {}
+        if status != "diverged":
+            metrics = measure(engine, self.task)
+        if status == "completed":
+            warnings += self._zero_updates(network)
+        return Run(
+            experiment=self.experiment,
+            status=status,  # type: ignore[arg-type]
+            message=message,
+            initial=self.net,
+            network=network,
+            feedback=self.feedback,
+            factors=engine.factors(),
+            records={k: np.array(v) for k, v in self.curves.items()} or {"step": np.zeros(0), "loss": np.zeros(0)},
+            metrics=metrics,
+            warnings=warnings,
+            versions=_versions(),
+            timing=dict(self.timing),
+            saturation=None,
+            state={**engine.state(), "sums": self.sums.copy()},
+            position={"step": self.step, "total_steps": self.schedule.total},
+        )
+
+    def _zero_updates(self, network: Network) -> list[str]:
+        found = []
+        for group in self.training.learn:
+            if np.array_equal(getattr(network, group), getattr(self.engine.start, group)):
+                why = "its learning rate is 0" if not self.training.rates[group] else self._no_signal(group)
+                found.append(f"{group} was to be learned but not one update changed it: {why}")
+        return found
+
+    def _no_signal(self, group: str) -> str:
+        if group in "WB" and self.feedback is None and not self.net.A.any():
+            return "the learning signal is Aᵀε and A starts at 0 (take random feedback or output_scale > 0)"
+        if group == "W" and int(self.task.train.lengths.max()) == 1:
+            return "sequences of one step have no past that W could carry"
+        return "every update was 0 or too small for the precision; take a larger learning rate or more bits"
