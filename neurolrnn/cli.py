@@ -116,7 +116,8 @@ def _report(run: Run, files: Sequence[Path], args: argparse.Namespace) -> None:
         for warning in run.warnings:
             _tell(f"warning: {warning}")
     if run.status != "completed":
-        _tell(f"neurolrnn simulate: {run.status}: {run.message or 'not completed'}; the run so far is in {files[0]}")
+        reason = run.message if run.message and (args.quiet or args.json) else run.status  # else the summary said it
+        _tell(f"neurolrnn simulate: {reason}; the run so far is in {files[0]}")
     if run.status == "interrupted":
         _tell(f"go on with: neurolrnn simulate --resume {files[0]}")
 

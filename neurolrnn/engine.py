@@ -82,10 +82,13 @@ class Engine:
         factored = isinstance(rule, RFLO) and rule.storage == "factored"
         num = numbers
         if factored:
-            M, N = num.zeros("factor", (o, n)), num.zeros("factor", (o, m))
+            M, N = num.zeros("factor_W", (o, n)), num.zeros("factor_B", (o, m))
         else:
-            M, N = num.zeros("factor", (0, n)), num.zeros("factor", (0, m))
+            M, N = num.zeros("factor_W", (0, n)), num.zeros("factor_B", (0, m))
         self._symmetric = feedback is None
+        plastic = (
+            ("A", network.A), ("W", M if factored else network.W.T), ("B", N if factored else network.B.T),
+        )  # fmt: skip
         self._weights = Weights(
             num.encode("A", network.A),
             num.encode("W", np.ascontiguousarray(network.W.T)),
@@ -93,6 +96,7 @@ class Engine:
             num.encode("feedback", np.zeros((o, n)) if feedback is None else feedback),
             M,
             N,
+            *(num.hidden(group, values) for group, values in plastic),
         )
         self.factored = factored
         self._constants = self._make_constants(rule, training)
@@ -138,11 +142,12 @@ class Engine:
         z, net = self._numbers.zeros, self.initial
         n, m, o = net.n_rec, net.n_in, net.n_out
         return Lanes(
-            x=z("input", (lanes, m)), target=z("readout", (lanes, o)), weight=z("weight", (lanes,)),
+            x=z("input", (lanes, m)), target=z("target", (lanes, o)), weight=z("mask", (lanes,)),
             h=z("state", (lanes, n)), drive=z("accumulator", (lanes, n)), u=z("current", (lanes, n)),
             y=z("readout", (lanes, o)), e=z("error", (lanes, o)), L=z("signal", (lanes, n)),
             acc_out=z("accumulator", (lanes, o)), acc_rec=z("accumulator", (lanes, n)), z=z("coupling", (lanes, o)),
             g_out=z("step", (lanes, o)), g_rec=z("step", (lanes, n)),
+            work=z("accumulator", (max(n, m, o),)),
         )  # fmt: skip
 
     def _make_rule(self, rule: Rule, lanes: int, longest: int) -> tuple[Callable[..., int], Any]:
@@ -184,7 +189,7 @@ class Engine:
 
     def _make_data(self, data: Sequences, weights: Array) -> tuple[Array, Array, Array]:
         num = self._numbers
-        return num.encode("input", data.inputs), num.encode("readout", data.targets), num.encode("weight", weights)
+        return num.encode("input", data.inputs), num.encode("target", data.targets), num.encode("mask", weights)
 
     def run(self, piece: Piece) -> tuple[int, NDArray[np.float64]]:
         """Learn from the steps of ``piece``; return how many were made, and the loss of each."""

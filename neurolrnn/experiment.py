@@ -7,7 +7,7 @@ import inspect
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, field, fields
 from functools import cached_property
 from importlib import resources
 from pathlib import Path
@@ -94,8 +94,8 @@ class Experiment:
     task: dict[str, Any]
     network: Drawing
     rule: Rule
-    training: Training = Training()
-    precision: Precision = Precision()
+    training: Training = field(default_factory=Training)
+    precision: Precision = field(default_factory=Precision)
     seed: int = 0
     where: str = "experiment"
     notes: tuple[str, ...] = ()
@@ -240,7 +240,7 @@ class Experiment:
 
     @property
     def digest(self) -> str:
-        """SHA-256 (hex) of everything that decides the numbers, the task's data included; a run's digest is the same."""
+        """SHA-256 (hex) of everything that decides the numbers, data included; its run has the same digest."""
         from neurolrnn.run import canonical_digest
 
         return canonical_digest(self.described)
@@ -318,7 +318,8 @@ def _known(table: str, given: Mapping[str, Any]) -> list[str] | None:
 
 def _renamed(given: dict[str, Any], set_keys: list[str], table: str) -> list[str]:
     """Leave out the file's options that a rule or task set by name does not have; return what was left out."""
-    options, names = given.get(table), {"rule": RULES, "task": TASKS}[table]
+    options = given.get(table)
+    names = list(RULES) if table == "rule" else list(TASKS)
     if f"{table}.name" not in set_keys or not isinstance(options, dict) or options.get("name") not in names:
         return []
     known = _known(table, options) or []
@@ -339,7 +340,8 @@ def _check_names(given: Mapping[str, Any], places: Mapping[str, str]) -> None:
                 f"{', '.join(f'[{t}]' for t in TABLES)}{_hint(name, ('seed', *TABLES)) if not home else ''}{home}"
             )
         if name != "seed" and not isinstance(table, Mapping):
-            example = f', and in it name = "{table}"' if name in ("task", "rule") else ""
+            named = name in ("task", "rule") and isinstance(table, str)
+            example = f' and below it name = "{table}"' if named else ""
             raise InputError(f"{places[name]}: {name} = {table!r}; a table is needed: write [{name}]{example}")
     for name, choices in (("task", list(TASKS)), ("rule", list(RULES))):
         if "name" not in given.get(name, {}):
@@ -351,7 +353,7 @@ def _check_names(given: Mapping[str, Any], places: Mapping[str, str]) -> None:
     for name, table in given.items():
         known = _known(name, table) if name in TABLES else None
         for key in table if known is not None else ():
-            if key not in known:
+            if known is not None and key not in known:
                 of = f" {table['name']!r}" if name in ("task", "rule") else ""
                 home = _home(key)
                 raise InputError(

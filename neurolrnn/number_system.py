@@ -22,6 +22,9 @@ class NumberSystem(Protocol):
     def encode(self, variable: str, values: NDArray[Any]) -> NDArray[Any]:
         """Return ``values`` as kernels hold them."""
 
+    def hidden(self, group: str, values: NDArray[Any]) -> NDArray[Any]:
+        """Return the finer weights behind those of a group, or an array of shape (1, 0) if it has none."""
+
     def decode(self, variable: str, codes: NDArray[Any]) -> NDArray[np.float64]:
         """Return what kernels hold as values."""
 
@@ -49,6 +52,10 @@ class RealNumbers:
     def encode(self, variable: str, values: NDArray[Any]) -> NDArray[Any]:
         """Round values to the dtype."""
         return np.array(values, dtype=self._dtype, order="C")
+
+    def hidden(self, group: str, values: NDArray[Any]) -> NDArray[Any]:
+        """Return no weights: real weights hide nothing."""
+        return np.zeros((1, 0), self._dtype)
 
     def decode(self, variable: str, codes: NDArray[Any]) -> NDArray[np.float64]:
         """Widen to float64."""

@@ -55,10 +55,10 @@ def plot_run(run: Run, path: str | Path | None = None) -> Figure:
     """
     import matplotlib as mpl
     from matplotlib.figure import Figure
+    from matplotlib.layout_engine import ConstrainedLayoutEngine
 
     with mpl.rc_context(STYLE):
-        figure = Figure(figsize=(9.6, 7.2), dpi=120, layout="constrained")
-        figure.get_layout_engine().set(w_pad=0.12, h_pad=0.1)
+        figure = Figure(figsize=(9.6, 7.2), dpi=120, layout=ConstrainedLayoutEngine(w_pad=0.12, h_pad=0.1))
         axes = figure.subplots(2, 2)
         _loss(axes[0, 0], run)
         _eigenvalues(axes[0, 1], run)
@@ -102,6 +102,12 @@ def _note(axes: Any, text: str) -> None:
     axes.text(0.5, 0.5, text, ha="center", va="center", transform=axes.transAxes, color=GREY, wrap=True)
 
 
+def _thousands() -> Any:
+    from matplotlib.ticker import EngFormatter
+
+    return EngFormatter(sep="")
+
+
 def _loss(axes: Any, run: Run) -> None:
     unit = {"cross-entropy": "cross-entropy (nats per step)", "squared-error": "½‖ε‖² (per step)"}
     steps, loss = np.asarray(run.records["step"], float), np.asarray(run.loss, float)
@@ -119,22 +125,23 @@ def _loss(axes: Any, run: Run) -> None:
     axes.plot(steps[keep], loss[keep], color=BLUE, marker="o" if keep.sum() < 12 else None, markersize=3)
     if (loss[keep] > 0).all():
         axes.set_yscale("log")
+    axes.xaxis.set_major_formatter(_thousands())
     axes.set(xlabel="time steps seen", ylabel=unit.get(run.experiment.get("task", {}).get("loss", ""), "loss"))
 
 
 def _eigenvalues(axes: Any, run: Run) -> None:
-    axes.set_title("Eigenvalues of (1-α) I + α W")
+    axes.set_title("Eigenvalues of (1-α) I + α W, and the unit circle")
     if run.network.n_rec > LARGEST_SPECTRUM:
         _note(axes, f"not drawn: {run.network.n_rec} units,\neigenvalues are drawn up to {LARGEST_SPECTRUM}")
         return
     circle = np.exp(1j * np.linspace(0.0, 2.0 * np.pi, 361))
-    axes.plot(circle.real, circle.imag, color=GREY, linewidth=1.0, label="unit circle")
+    axes.plot(circle.real, circle.imag, color=GREY, linewidth=1.0)
     before, after = (np.linalg.eigvals(network.transition) for network in (run.initial, run.network))
     axes.scatter(before.real, before.imag, s=26, facecolors="none", edgecolors=ORANGE, linewidths=1.1, label="before")
     axes.scatter(after.real, after.imag, s=14, color=BLUE, linewidths=0, label="after")
     axes.set_aspect("equal", adjustable="datalim")
     axes.set(xlabel="real part", ylabel="imaginary part")
-    axes.legend(loc="upper left", bbox_to_anchor=(1.0, 1.0), handletextpad=0.4, borderaxespad=0.2)
+    axes.legend(loc="upper left", handletextpad=0.1, borderaxespad=0.0, borderpad=0.1)
 
 
 def _change(axes: Any, run: Run) -> None:
@@ -153,6 +160,7 @@ def _change(axes: Any, run: Run) -> None:
     axes.axvline(n_out + 0.5, color=ORANGE, linewidth=1.2, linestyle="--", label=f"n_out = {n_out}")
     axes.set_yscale("log")
     axes.set_ylim(bottom=floor / 3)
+    axes.xaxis.get_major_locator().set_params(integer=True)
     axes.set(xlabel="index", ylabel="singular value of W - W₀", xlim=(0, max(n, n_out) + 1))
     axes.legend(loc="upper right")
 
@@ -170,6 +178,7 @@ def _alignment(axes: Any, run: Run) -> None:
         curve = np.array([_cosine(network.A, run.feedback) for network in (run.initial, run.network)])
         axes.plot([0, steps[-1] if len(steps) else 1], curve, "o:", color=GREEN)
     axes.axhline(0.0, color=GREY, linewidth=1.0)
+    axes.xaxis.set_major_formatter(_thousands())
     axes.set(xlabel="time steps seen", ylabel="cosine of A and R", ylim=(min(-0.25, curve.min() - 0.1), 1.05))
 
 

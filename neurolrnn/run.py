@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import textwrap
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -180,7 +181,8 @@ class Run:
         e, training = self.experiment, self.experiment.get("training", {})
         rule = {k: v for k, v in e.get("rule", {}).items() if k != "name" and v is not None}
         rows: list[tuple[str, str]] = [
-            ("status", self.status + (f": {self.message}" if self.message else "")),
+            ("status", self.status),
+            *(("" if i else "reason", line) for i, line in enumerate(textwrap.wrap(self.message, 90))),
             ("task", str(e.get("task", {}).get("name", "own data"))),
             ("network", f"{self.network.n_in} in, {self.network.n_rec} recurrent, {self.network.n_out} out, "
                         f"leak {self.network.leak:g}"),
@@ -239,11 +241,15 @@ class Run:
         def group(name: str) -> dict[str, NDArray[Any]]:
             return {key[len(name) + 1 :]: array for key, array in arrays.items() if key.startswith(name + "/")}
 
+        def network(name: str) -> Network:
+            weights = group(name)
+            return Network(weights["A"], weights["W"], weights["B"], **meta[name])
+
         factors = group("factors")
         return cls(
             **{key: meta[key] for key in _META},
-            initial=Network(**group("initial"), **meta["initial"]),
-            network=Network(**group("network"), **meta["network"]),
+            initial=network("initial"),
+            network=network("network"),
             feedback=group("feedback").get("R"),
             factors=(factors["M"], factors["N"]) if factors else None,
             records=group("records"),

@@ -1,8 +1,8 @@
 """Files that are whole or refused: arrays and plain data in one sealed npz.
 
-A save file is an ordinary npz, readable with ``numpy.load``: its first member, ``neurolrnn``, is JSON (as bytes), the other
-members arrays. Its zip comment holds the SHA-256 of every byte before it, and so of each array's name, dtype, shape
-and values and of the meta data. A file that was cut short or changed in any byte is refused.
+A save file is an ordinary npz, readable with ``numpy.load``: its first member, ``neurolrnn``, is JSON (as bytes), the
+other members are arrays. Its zip comment holds the SHA-256 of every byte before it, and so of each array's name, dtype,
+shape and values and of the meta data. A file that was cut short or changed in any byte is refused.
 """
 
 from __future__ import annotations
@@ -154,7 +154,7 @@ def _pack(head: Mapping[str, Any], arrays: Mapping[str, Any]) -> bytes:
             info = zipfile.ZipInfo(name, _EPOCH)
             info.compress_type = zipfile.ZIP_DEFLATED
             with archive.open(info, "w", force_zip64=array.nbytes > 2**30) as member:
-                np.lib.format.write_array(member, array, allow_pickle=False)
+                np.lib.format.write_array(member, array, allow_pickle=False)  # type: ignore[no-untyped-call]
         archive.comment = _SEAL + b"0" * _DIGITS
     data = buffer.getvalue()[:-_DIGITS]
     return data + hashlib.sha256(data).hexdigest().encode()

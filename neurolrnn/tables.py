@@ -13,7 +13,7 @@ from neurolrnn.rules import RULES
 
 
 def width(text: str) -> int:
-    """Number of terminal columns ``text`` takes: combining marks none, East Asian wide characters two."""
+    """Count the terminal columns ``text`` takes: combining marks none, East Asian wide characters two."""
     return sum(
         0 if unicodedata.combining(c) else 2 if unicodedata.east_asian_width(c) in "WF" else 1
         for c in text
@@ -82,7 +82,7 @@ def markdown_table(rows: Iterable[Sequence[object]], header: Sequence[str], alig
 
 
 def rules_rows() -> list[dict[str, str]]:
-    """One dict per learning rule, every value as it stands in the rule's class."""
+    """Return one dict per learning rule, every value as it stands in the rule's class."""
     return [
         {
             "name": name,
@@ -111,7 +111,7 @@ _RULE_HEADINGS = {
 
 
 def rules_table(style: Literal["text", "markdown"] = "text") -> str:
-    """The table of learning rules.
+    """Return the table of learning rules.
 
     Parameters
     ----------
@@ -132,7 +132,7 @@ def rules_table(style: Literal["text", "markdown"] = "text") -> str:
 
 
 def tasks_rows() -> list[dict[str, Any]]:
-    """One dict per task: name, summary, source, and its options with type, default and meaning."""
+    """Return one dict per task: name, summary, source, and its options with type, default and meaning."""
     from neurolrnn.tasks import TASKS, describe  # here, since tables are also used where no task is
 
     rows = []
@@ -154,7 +154,7 @@ def tasks_rows() -> list[dict[str, Any]]:
 
 
 def tasks_table() -> str:
-    """The tasks and the names of their options, in plain text."""
+    """Return the tasks and the names of their options, in plain text."""
     rows = tasks_rows()
     main = text_table([[row["name"], row["summary"], row["source"]] for row in rows], ("name", "task", "source"))
     parts = []

@@ -44,7 +44,7 @@ def make(
     loss: str = "squared-error",
 ) -> Case:  # fmt: skip
     rng = np.random.default_rng(seed)
-    # Contracting and small, so that learning stays far from divergence and rounding is not amplified.
+    # Contracting and small: with low rates learning stays far from divergence and rounding is not amplified.
     W = rng.normal(size=(n, n))
     W *= 0.8 / np.linalg.norm(W, 2)
     A, B, R = 0.4 * rng.normal(size=(o, n)), 0.4 * rng.normal(size=(n, m)), 0.5 * rng.normal(size=(o, n))
@@ -60,19 +60,24 @@ def make(
 
 
 def assert_close(a: Any, b: Any, tolerance: float) -> None:
-    """Compare arrays relative to the largest entry; NaN, the mark of an ended lane, only matches NaN."""
+    """Compare finite arrays relative to the largest entry."""
     a, b = np.asarray(a), np.asarray(b)
     assert a.shape == b.shape
-    assert (np.isnan(a) == np.isnan(b)).all()
-    a, b = np.nan_to_num(a, nan=0.0), np.nan_to_num(b, nan=0.0)
+    assert np.isfinite(a).all() and np.isfinite(b).all()
     assert np.abs(a - b).max() <= tolerance * max(1.0, float(np.abs(b).max()))
+
+
+def outputs(run: Result) -> Array:
+    """Return the outputs of all steps and lanes but the NaN of lanes that have ended."""
+    y = np.concatenate(run.y)
+    return y[~np.isnan(y).all(axis=1)]
 
 
 def assert_same_run(a: Result, b: Result, tolerance: float) -> None:
     for k in "AWB":
         assert_close(getattr(a, k), getattr(b, k), tolerance)
     assert_close(a.loss, b.loss, tolerance)
-    assert_close(np.concatenate(a.y), np.concatenate(b.y), tolerance)
+    assert_close(outputs(a), outputs(b), tolerance)
 
 
 def cases(**fixed: Any) -> st.SearchStrategy[Case]:
@@ -100,7 +105,7 @@ def test_exact_rules_are_the_complex_step_gradient(name: str, case: Case, loss_s
 @quick
 @given(cases())
 def test_rtrl_is_bptt(case: Case) -> None:
-    a, b = (case.train({"name": name}, update="episode", epochs=2) for name in ("rtrl", "bptt"))
+    a, b = (case.train({"name": name}, update="episode", epochs=2, rates=0.004) for name in ("rtrl", "bptt"))
     assert_same_run(a, b, 1e-12)
 
 
@@ -139,7 +144,7 @@ def test_tbptt_over_the_whole_sequence_is_bptt(case: Case) -> None:
 @quick
 @given(cases(), st.sampled_from(["online", "episode"]))
 def test_tbptt_1_is_rflo_with_symmetric_feedback_and_no_decay(case: Case, update: str) -> None:
-    options = {"update": update, "epochs": 3, "momentum": 0.5, "batch": 2}
+    options = {"update": update, "epochs": 3, "rates": 0.004, "momentum": 0.5, "batch": 2}
     a = case.train({"name": "tbptt", "steps": 1}, **options)
     rflo = {"name": "rflo", "decay": 0.0, "feedback": "symmetric", "storage": "dense"}
     assert_same_run(a, case.train(rflo, **options), 1e-12)
@@ -164,7 +169,7 @@ def test_factored_is_dense(loss: str, momentum: float) -> None:
 @given(cases(), st.sampled_from(["random", "symmetric"]), st.sampled_from(["online", "episode"]))
 def test_leaky_rflo_is_the_plain_network_with_scaled_rates(case: Case, feedback: str, update: str) -> None:
     rule = {"name": "rflo", "storage": "dense", "feedback": feedback}
-    alpha, eta = case.leak, 0.02
+    alpha, eta = case.leak, 0.004
     leaky = case.train(rule, rates=eta, epochs=4, update=update)
     eye = np.eye(len(case.W))
     plain = Case(
@@ -222,7 +227,7 @@ def rotated_pair(rule: dict[str, Any], update: str, seed: int, leak: float, loss
     case = make(seed, n=5, o=2, m=3, leak=leak, lengths=(12, 9), loss=loss)
     Q, _ = np.linalg.qr(np.random.default_rng(seed).normal(size=(5, 5)))
     rotated = Case(case.A @ Q, Q.T @ case.W @ Q, Q.T @ case.B, case.R @ Q, leak, case.sequences, loss)
-    options: dict[str, Any] = {"rates": 0.005, "epochs": 5, "update": update, "momentum": 0.3}
+    options: dict[str, Any] = {"rates": 0.001, "epochs": 5, "update": update, "momentum": 0.3}
     return case.train(rule, **options), rotated.train(rule, **options), Q
 
 
@@ -234,7 +239,7 @@ def test_an_orthogonal_change_of_basis_changes_nothing(
 ) -> None:
     a, b, Q = rotated_pair(rule, update, seed, leak, loss)
     assert_close(b.loss, a.loss, 1e-11)
-    assert_close(np.concatenate(b.y), np.concatenate(a.y), 1e-11)
+    assert_close(outputs(b), outputs(a), 1e-11)
     assert_close(b.W, Q.T @ a.W @ Q, 1e-11)
     assert_close(b.B, Q.T @ a.B, 1e-11)
     assert_close(b.A, a.A @ Q, 1e-11)
@@ -245,7 +250,7 @@ def test_an_orthogonal_change_of_basis_changes_nothing(
 
 def test_eprop_depends_on_the_basis() -> None:
     a, b, _ = rotated_pair({"name": "eprop"}, "online", 0, 1.0, "squared-error")
-    assert np.abs(np.array(a.loss) - np.array(b.loss)).max() > 1e-3
+    assert np.abs(np.array(a.loss) - np.array(b.loss)).max() > 1e-4
 
 
 # --- rank -----------------------------------------------------------------------------------------------------------

@@ -1,13 +1,14 @@
 """The primitives the learning rules are written in, chosen by the number system of the arrays.
 
 A rule is written once. Whether it runs in real or in fixed-point arithmetic is decided by the dtype of the arrays it
-is given, when it is compiled: floating arrays take :mod:`neurolrnn_kernels.real`, integer arrays take the integer
-primitives. With ``NUMBA_DISABLE_JIT=1`` the same choice is made at every call, in plain Python.
+is given, when it is compiled: floating arrays take :mod:`neurolrnn_kernels.real`, integer arrays
+:mod:`neurolrnn_kernels.fixed`. With ``NUMBA_DISABLE_JIT=1`` the same choice is made at every call, in plain Python.
 
 Arguments by name: ``v`` is the row of the grid (:mod:`neurolrnn_kernels.grid`) of the variable a result lands in,
 ``t`` the number of the step (for random bits), ``acc`` an accumulator (lanes, n), ``Wt`` weights input-major
 (n_pre, n_post), ``p`` what the pre-synaptic side holds (lanes, n_pre), ``g`` what the post-synaptic side receives
-(lanes, n_post).
+(lanes, n_post), ``work`` a row of the accumulator's type to calculate in, ``H`` hidden weights of a finer format
+behind the weights (no columns where there are none).
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from typing import Any
 
 from numba.extending import overload
 
-from neurolrnn_kernels import real
+from neurolrnn_kernels import fixed, real
 from neurolrnn_kernels.jit import is_integer
 
 
@@ -51,53 +52,53 @@ def _inner(v: Any, term: int, acc: Any, A: Any, h: Any) -> Callable[..., Any]:
     return _pick("inner", acc)
 
 
-def land(v: Any, out: Any, acc: Any, t: int) -> None:
+def land(v: Any, work: Any, out: Any, acc: Any, t: int) -> None:
     """Bring an accumulator to rest in ``out``, rounded once."""
-    _pick("land", out)(v, out, acc, t)
+    _pick("land", out)(v, work, out, acc, t)
 
 
 @overload(land)
-def _land(v: Any, out: Any, acc: Any, t: int) -> Callable[..., Any]:
+def _land(v: Any, work: Any, out: Any, acc: Any, t: int) -> Callable[..., Any]:
     return _pick("land", out)
 
 
-def blend(v: Any, out: Any, keep: Any, x: Any, gain: Any, y: Any, t: int) -> None:
+def blend(v: Any, work: Any, out: Any, keep: Any, x: Any, gain: Any, y: Any, t: int) -> None:
     """Land ``keep x + gain y`` in ``out``, which may be x."""
-    _pick("blend", out)(v, out, keep, x, gain, y, t)
+    _pick("blend", out)(v, work, out, keep, x, gain, y, t)
 
 
 @overload(blend)
-def _blend(v: Any, out: Any, keep: Any, x: Any, gain: Any, y: Any, t: int) -> Callable[..., Any]:
+def _blend(v: Any, work: Any, out: Any, keep: Any, x: Any, gain: Any, y: Any, t: int) -> Callable[..., Any]:
     return _pick("blend", out)
 
 
-def scale(v: Any, out: Any, rate: Any, x: Any, t: int) -> None:
+def scale(v: Any, work: Any, out: Any, rate: Any, x: Any, t: int) -> None:
     """Land ``rate x`` in ``out``."""
-    _pick("scale", out)(v, out, rate, x, t)
+    _pick("scale", out)(v, work, out, rate, x, t)
 
 
 @overload(scale)
-def _scale(v: Any, out: Any, rate: Any, x: Any, t: int) -> Callable[..., Any]:
+def _scale(v: Any, work: Any, out: Any, rate: Any, x: Any, t: int) -> Callable[..., Any]:
     return _pick("scale", out)
 
 
-def descend(v: Any, Wt: Any, p: Any, g: Any, t: int) -> None:
+def descend(v: Any, work: Any, Wt: Any, H: Any, p: Any, g: Any, t: int) -> None:
     """Subtract the landed ``Σ_lanes p gᵀ`` from the weights; ``g`` already holds the learning rate."""
-    _pick("descend", Wt)(v, Wt, p, g, t)
+    _pick("descend", Wt)(v, work, Wt, H, p, g, t)
 
 
 @overload(descend)
-def _descend(v: Any, Wt: Any, p: Any, g: Any, t: int) -> Callable[..., Any]:
+def _descend(v: Any, work: Any, Wt: Any, H: Any, p: Any, g: Any, t: int) -> Callable[..., Any]:
     return _pick("descend", Wt)
 
 
-def descend_matvec(v: Any, vd: Any, Wt: Any, p: Any, g: Any, acc: Any, h: Any, t: int) -> None:
+def descend_matvec(v: Any, vd: Any, work: Any, Wt: Any, H: Any, p: Any, g: Any, acc: Any, h: Any, t: int) -> None:
     """:func:`descend`, then add ``Wtᵀ h`` to ``acc`` (grid row ``vd``): one pass over the weights."""
-    _pick("descend_matvec", Wt)(v, vd, Wt, p, g, acc, h, t)
+    _pick("descend_matvec", Wt)(v, vd, work, Wt, H, p, g, acc, h, t)
 
 
 @overload(descend_matvec)
-def _descend_matvec(v: Any, vd: Any, Wt: Any, p: Any, g: Any, acc: Any, h: Any, t: int) -> Callable[..., Any]:
+def _descend_matvec(v: Any, vd: Any, work: Any, Wt: Any, H: Any, p: Any, g: Any, acc: Any, h: Any, t: int) -> Callable[..., Any]:
     return _pick("descend_matvec", Wt)
 
 
@@ -111,13 +112,13 @@ def _accumulate(v: Any, G: Any, p: Any, g: Any) -> Callable[..., Any]:
     return _pick("accumulate", G)
 
 
-def apply(v: Any, W: Any, G: Any, V: Any, momentum: Any, rate: Any, t: int) -> None:
+def apply(v: Any, work: Any, W: Any, H: Any, G: Any, V: Any, momentum: Any, rate: Any, t: int) -> None:
     """Take one step down an accumulated gradient, with momentum, and clear it."""
-    _pick("apply", W)(v, W, G, V, momentum, rate, t)
+    _pick("apply", W)(v, work, W, H, G, V, momentum, rate, t)
 
 
 @overload(apply)
-def _apply(v: Any, W: Any, G: Any, V: Any, momentum: Any, rate: Any, t: int) -> Callable[..., Any]:
+def _apply(v: Any, work: Any, W: Any, H: Any, G: Any, V: Any, momentum: Any, rate: Any, t: int) -> Callable[..., Any]:
     return _pick("apply", W)
 
 
@@ -131,23 +132,23 @@ def _clip(v: Any, W: Any, bound: Any) -> Callable[..., Any]:
     return _pick("clip", W)
 
 
-def decay_traces(v: Any, E: Any, d: Any, gain: Any, x: Any, t: int) -> None:
+def decay_traces(v: Any, work: Any, E: Any, d: Any, gain: Any, x: Any, t: int) -> None:
     """Land ``d_i E_ij + gain x_j`` in the traces per synapse, E (lanes, n_pre, n_post)."""
-    _pick("decay_traces", E)(v, E, d, gain, x, t)
+    _pick("decay_traces", E)(v, work, E, d, gain, x, t)
 
 
 @overload(decay_traces)
-def _decay_traces(v: Any, E: Any, d: Any, gain: Any, x: Any, t: int) -> Callable[..., Any]:
+def _decay_traces(v: Any, work: Any, E: Any, d: Any, gain: Any, x: Any, t: int) -> Callable[..., Any]:
     return _pick("decay_traces", E)
 
 
-def descend_traces(v: Any, Wt: Any, E: Any, g: Any, t: int) -> None:
+def descend_traces(v: Any, work: Any, Wt: Any, H: Any, E: Any, g: Any, t: int) -> None:
     """Subtract the landed ``Σ_lanes g_i E_ij`` from the weights."""
-    _pick("descend_traces", Wt)(v, Wt, E, g, t)
+    _pick("descend_traces", Wt)(v, work, Wt, H, E, g, t)
 
 
 @overload(descend_traces)
-def _descend_traces(v: Any, Wt: Any, E: Any, g: Any, t: int) -> Callable[..., Any]:
+def _descend_traces(v: Any, work: Any, Wt: Any, H: Any, E: Any, g: Any, t: int) -> Callable[..., Any]:
     return _pick("descend_traces", Wt)
 
 
@@ -161,24 +162,24 @@ def _accumulate_traces(v: Any, G: Any, E: Any, g: Any) -> Callable[..., Any]:
     return _pick("accumulate_traces", G)
 
 
-def diagonal_blend(v: Any, out: Any, keep: Any, gain: Any, Wt: Any, t: int) -> None:
+def diagonal_blend(v: Any, work: Any, out: Any, keep: Any, gain: Any, Wt: Any, t: int) -> None:
     """Land ``keep + gain W_ii`` in ``out`` (n,)."""
-    _pick("diagonal_blend", out)(v, out, keep, gain, Wt, t)
+    _pick("diagonal_blend", out)(v, work, out, keep, gain, Wt, t)
 
 
 @overload(diagonal_blend)
-def _diagonal_blend(v: Any, out: Any, keep: Any, gain: Any, Wt: Any, t: int) -> Callable[..., Any]:
+def _diagonal_blend(v: Any, work: Any, out: Any, keep: Any, gain: Any, Wt: Any, t: int) -> Callable[..., Any]:
     return _pick("diagonal_blend", out)
 
 
-def error(v: Any, e: Any, y: Any, target: Any, weight: Any, loss: int, t: int) -> float:
+def error(v: Any, work: Any, e: Any, y: Any, target: Any, weight: Any, loss: int, t: int) -> float:
     """Land the weighted output error in ``e`` and return the loss of the step over all lanes (float64)."""
-    result: float = _pick("error", e)(v, e, y, target, weight, loss, t)
+    result: float = _pick("error", e)(v, work, e, y, target, weight, loss, t)
     return result
 
 
 @overload(error)
-def _error(v: Any, e: Any, y: Any, target: Any, weight: Any, loss: int, t: int) -> Callable[..., Any]:
+def _error(v: Any, work: Any, e: Any, y: Any, target: Any, weight: Any, loss: int, t: int) -> Callable[..., Any]:
     return _pick("error", e)
 
 
@@ -194,6 +195,4 @@ def _within(y: Any, limit: float) -> Callable[..., Any]:
 
 
 def _pick(name: str, array: Any) -> Callable[..., Any]:
-    if is_integer(array):
-        raise TypeError(f"{name}: integer arrays ask for fixed-point arithmetic")
-    return getattr(real, name)  # type: ignore[no-any-return]
+    return getattr(fixed if is_integer(array) else real, name)  # type: ignore[no-any-return]

@@ -48,9 +48,9 @@ def back(past: Any, net: Any, c: Any, grid: Any, lane: Any, grad: Any) -> None:
     for k in range(past.at[0] - 1, -1, -1):
         clear(lane.acc_rec)  # Wᵀδ_{t+1}
         inner(grid[at.STATE], 0, lane.acc_rec, net.Wt, past.delta)
-        blend(grid[at.STATE], past.delta, c.keep, past.delta, c.gain, lane.acc_rec, 0)
+        blend(grid[at.STATE], lane.work, past.delta, c.keep, past.delta, c.gain, lane.acc_rec, 0)
         matvec(grid[at.SIGNAL], 0, past.delta, net.A, past.e[k])
-        scale(grid[at.STATE], lane.g_rec, c.gain, past.delta, 0)
+        scale(grid[at.STATE], lane.work, lane.g_rec, c.gain, past.delta, 0)
         if c.learn_W:
             accumulate(grid[at.W], grad.W, past.h[k], lane.g_rec)
         if c.learn_B:
@@ -73,7 +73,7 @@ def bptt(data: Any, net: Any, c: Any, grid: Any, lane: Any, past: Any, grad: Any
         store(past.h[k], lane.h)
         store(past.x[k], lane.x)
         forward(net, c, grid, lane, t)
-        loss[s] = error(grid[at.ERROR], lane.e, lane.y, lane.target, lane.weight, c.loss, t)
+        loss[s] = error(grid[at.ERROR], lane.work, lane.e, lane.y, lane.target, lane.weight, c.loss, t)
         if not within(lane.y, c.limit):
             return s
         store(past.e[k], lane.e)
@@ -82,6 +82,6 @@ def bptt(data: Any, net: Any, c: Any, grid: Any, lane: Any, past: Any, grad: Any
         if data.flags[s] & END:
             back(past, net, c, grid, lane, grad)
             past.at[0] = 0
-            step_down(net.Wt, net.Bt, net, c, grid, grad, t)
+            step_down(net.Wt, net.Bt, net, c, grid, lane, grad, t)
         advance(net, grid, lane)
     return data.rows.shape[0]

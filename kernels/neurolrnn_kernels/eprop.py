@@ -57,13 +57,13 @@ def eprop(data: Any, net: Any, c: Any, grid: Any, lane: Any, trace: Any, grad: A
             forget(trace.W)
             forget(trace.B)
         active = gather(data, s, lane)
-        diagonal_blend(grid[at.TRACE_DECAY], trace.d, c.keep, c.gain, net.Wt, t)
+        diagonal_blend(grid[at.TRACE_DECAY], lane.work, trace.d, c.keep, c.gain, net.Wt, t)
         if c.learn_W:
-            decay_traces(grid[at.ELIGIBILITY], trace.W, trace.d, c.gain, lane.h, t)
+            decay_traces(grid[at.ELIGIBILITY], lane.work, trace.W, trace.d, c.gain, lane.h, t)
         if c.learn_B:
-            decay_traces(grid[at.INPUT_ELIGIBILITY], trace.B, trace.d, c.gain, lane.x, t)
+            decay_traces(grid[at.INPUT_ELIGIBILITY], lane.work, trace.B, trace.d, c.gain, lane.x, t)
         forward(net, c, grid, lane, t)
-        loss[s] = error(grid[at.ERROR], lane.e, lane.y, lane.target, lane.weight, c.loss, t)
+        loss[s] = error(grid[at.ERROR], lane.work, lane.e, lane.y, lane.target, lane.weight, c.loss, t)
         if not within(lane.y, c.limit):
             return s
         if active:
@@ -71,12 +71,12 @@ def eprop(data: Any, net: Any, c: Any, grid: Any, lane: Any, trace: Any, grad: A
             learn_readout(net, c, grid, lane, grad, t)
             if c.direct:
                 if c.learn_W:
-                    scale(grid[at.RATE_W], lane.g_rec, c.rate_W, lane.L, t)
-                    descend_traces(grid[at.W], net.Wt, trace.W, lane.g_rec, t)
+                    scale(grid[at.RATE_W], lane.work, lane.g_rec, c.rate_W, lane.L, t)
+                    descend_traces(grid[at.W], lane.work, net.Wt, net.hidden_W, trace.W, lane.g_rec, t)
                     clip(grid[at.W], net.Wt, c.clip_W)
                 if c.learn_B:
-                    scale(grid[at.RATE_B], lane.g_rec, c.rate_B, lane.L, t)
-                    descend_traces(grid[at.B], net.Bt, trace.B, lane.g_rec, t)
+                    scale(grid[at.RATE_B], lane.work, lane.g_rec, c.rate_B, lane.L, t)
+                    descend_traces(grid[at.B], lane.work, net.Bt, net.hidden_B, trace.B, lane.g_rec, t)
                     clip(grid[at.B], net.Bt, c.clip_B)
             else:
                 if c.learn_W:
@@ -84,6 +84,6 @@ def eprop(data: Any, net: Any, c: Any, grid: Any, lane: Any, trace: Any, grad: A
                 if c.learn_B:
                     accumulate_traces(grid[at.B], grad.B, trace.B, lane.L)
         if update_due(data, s, c):
-            step_down(net.Wt, net.Bt, net, c, grid, grad, t)
+            step_down(net.Wt, net.Bt, net, c, grid, lane, grad, t)
         advance(net, grid, lane)
     return data.rows.shape[0]

@@ -60,13 +60,13 @@ def forward(net: Any, c: Any, grid: Any, lane: Any, t: int) -> None:
         clear(lane.acc_out)
         inner(grid[at.COUPLING], 0, lane.acc_out, net.M, lane.h)
         inner(grid[at.COUPLING], 1, lane.acc_out, net.N, lane.x)
-        land(grid[at.COUPLING], lane.z, lane.acc_out, t)
+        land(grid[at.COUPLING], lane.work, lane.z, lane.acc_out, t)
         matvec(grid[at.CURRENT], 2, lane.drive, net.R, lane.z)
-    land(grid[at.CURRENT], lane.u, lane.drive, t)
-    blend(grid[at.STATE], lane.h, c.keep, lane.h, c.gain, lane.u, t)
+    land(grid[at.CURRENT], lane.work, lane.u, lane.drive, t)
+    blend(grid[at.STATE], lane.work, lane.h, c.keep, lane.h, c.gain, lane.u, t)
     clear(lane.acc_out)
     inner(grid[at.READOUT], 0, lane.acc_out, net.A, lane.h)
-    land(grid[at.READOUT], lane.y, lane.acc_out, t)
+    land(grid[at.READOUT], lane.work, lane.y, lane.acc_out, t)
 
 
 @kernel
@@ -81,7 +81,7 @@ def signal(net: Any, c: Any, grid: Any, lane: Any, t: int) -> None:
     """Carry the output error back to the units: L = Rᵀε, or Aᵀε with the A of this step."""
     clear(lane.acc_rec)
     matvec(grid[at.SIGNAL], 0, lane.acc_rec, net.A if c.symmetric else net.R, lane.e)
-    land(grid[at.SIGNAL], lane.L, lane.acc_rec, t)
+    land(grid[at.SIGNAL], lane.work, lane.L, lane.acc_rec, t)
 
 
 @kernel
@@ -89,24 +89,24 @@ def learn_readout(net: Any, c: Any, grid: Any, lane: Any, grad: Any, t: int) -> 
     """ΔA = ε hᵀ, the same for every rule."""
     if c.learn_A:
         if c.direct:
-            scale(grid[at.RATE_A], lane.g_out, c.rate_A, lane.e, t)
-            descend(grid[at.A], net.A, lane.g_out, lane.h, t)
+            scale(grid[at.RATE_A], lane.work, lane.g_out, c.rate_A, lane.e, t)
+            descend(grid[at.A], lane.work, net.A, net.hidden_A, lane.g_out, lane.h, t)
             clip(grid[at.A], net.A, c.clip_A)
         else:
             accumulate(grid[at.A], grad.A, lane.e, lane.h)
 
 
 @kernel
-def step_down(W: Any, B: Any, net: Any, c: Any, grid: Any, grad: Any, t: int) -> None:
+def step_down(W: Any, B: Any, net: Any, c: Any, grid: Any, lane: Any, grad: Any, t: int) -> None:
     """Make the update that has been accumulated. W and B are the plastic arrays: weights or factors."""
     if c.learn_A:
-        apply(grid[at.A], net.A, grad.A, grad.velocity_A, c.momentum, c.rate_A, t)
+        apply(grid[at.A], lane.work, net.A, net.hidden_A, grad.A, grad.velocity_A, c.momentum, c.rate_A, t)
         clip(grid[at.A], net.A, c.clip_A)
     if c.learn_W:
-        apply(grid[at.W], W, grad.W, grad.velocity_W, c.momentum, c.rate_W, t)
+        apply(grid[at.W], lane.work, W, net.hidden_W, grad.W, grad.velocity_W, c.momentum, c.rate_W, t)
         clip(grid[at.W], W, c.clip_W)
     if c.learn_B:
-        apply(grid[at.B], B, grad.B, grad.velocity_B, c.momentum, c.rate_B, t)
+        apply(grid[at.B], lane.work, B, net.hidden_B, grad.B, grad.velocity_B, c.momentum, c.rate_B, t)
         clip(grid[at.B], B, c.clip_B)
 
 
@@ -127,7 +127,7 @@ def run_forward(data: Any, net: Any, c: Any, grid: Any, lane: Any, y: Any, loss:
             rest(lane)
         gather(data, s, lane)
         forward(net, c, grid, lane, c.first + s)
-        loss[s] = error(grid[at.ERROR], lane.e, lane.y, lane.target, lane.weight, c.loss, c.first + s)
+        loss[s] = error(grid[at.ERROR], lane.work, lane.e, lane.y, lane.target, lane.weight, c.loss, c.first + s)
         for b in range(data.rows.shape[1]):
             if data.rows[s, b] >= 0:
                 for k in range(y.shape[1]):

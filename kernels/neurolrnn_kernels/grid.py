@@ -1,6 +1,7 @@
-"""The grid: one row a variable, saying where results come to rest.
+"""The grid: one row a variable, saying where results come to rest, and counting what happens there.
 
 Kernels get it as one int64 array (variables, fields). Real arithmetic does not read it.
+docs/numerics.md says what each landing is; the numbers of the rows are part of that contract (random bits use them).
 """
 
 from __future__ import annotations
@@ -17,10 +18,25 @@ VARIABLES = (
     A, W, B, COUPLING, ELIGIBILITY, INPUT_ELIGIBILITY, TRACE_DECAY, BACK_CURRENT, BACK_SIGNAL,
 ) = range(len(VARIABLES))  # fmt: skip
 
-FIELDS = 24
-"""Room for one variable: format, rounding, overflow, alignment, noise, counters."""
+FIELDS = (
+    "shift", "rounding", "overflow", "lo", "hi", "frac",
+    "key", "stride", "random_bits", "lfsr",
+    "lift_0", "lift_1", "lift_2", "accumulator", "acc_lo", "acc_hi",
+    "visible_shift", "visible_lo", "visible_hi", "loss_frac",
+    "events", "acc_events", "dead", "updates",
+)  # fmt: skip
+(
+    SHIFT, ROUNDING, OVERFLOW, LO, HI, FRAC,
+    KEY, STRIDE, RANDOM_BITS, LFSR,
+    LIFT_0, LIFT_1, LIFT_2, ACCUMULATOR, ACC_LO, ACC_HI,
+    VISIBLE_SHIFT, VISIBLE_LO, VISIBLE_HI, LOSS_FRAC,
+    EVENTS, ACC_EVENTS, DEAD, UPDATES,
+) = range(len(FIELDS))  # fmt: skip
+
+EXACT, ACC_SATURATE, ACC_WRAP = 0, 1, 2
+"""Values of the field ``accumulator``."""
 
 
 def real_grid() -> NDArray[np.int64]:
     """Return the grid of real arithmetic, which lands everything as it is."""
-    return np.zeros((len(VARIABLES), FIELDS), np.int64)
+    return np.zeros((len(VARIABLES), len(FIELDS)), np.int64)

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from numba import config, njit
+from numba.extending import register_jitable
 
 
 def source_digest(folder: Path) -> str:
@@ -43,3 +44,8 @@ def is_integer(array: Any) -> bool:
     """
     kind = getattr(array.dtype, "kind", None)
     return kind in "iu" if kind is not None else "int" in str(array.dtype)
+
+
+def inlined(function: Callable[..., Any]) -> Any:
+    """Let kernels call a small function of numbers, which also stays callable from Python."""
+    return register_jitable(function)

@@ -53,25 +53,25 @@ def inner(v: Any, term: int, acc: Any, A: Any, h: Any) -> None:
             acc[b, k] += dot(A[k], h[b])
 
 
-def land(v: Any, out: Any, acc: Any, t: int) -> None:
+def land(v: Any, work: Any, out: Any, acc: Any, t: int) -> None:
     for b in range(out.shape[0]):
         for i in range(out.shape[1]):
             out[b, i] = acc[b, i]
 
 
-def blend(v: Any, out: Any, keep: Any, x: Any, gain: Any, y: Any, t: int) -> None:
+def blend(v: Any, work: Any, out: Any, keep: Any, x: Any, gain: Any, y: Any, t: int) -> None:
     for b in range(out.shape[0]):
         for i in range(out.shape[1]):
             out[b, i] = keep * x[b, i] + gain * y[b, i]
 
 
-def scale(v: Any, out: Any, rate: Any, x: Any, t: int) -> None:
+def scale(v: Any, work: Any, out: Any, rate: Any, x: Any, t: int) -> None:
     for b in range(out.shape[0]):
         for i in range(out.shape[1]):
             out[b, i] = rate * x[b, i]
 
 
-def descend(v: Any, Wt: Any, p: Any, g: Any, t: int) -> None:
+def descend(v: Any, work: Any, Wt: Any, H: Any, p: Any, g: Any, t: int) -> None:
     for j in range(Wt.shape[0]):
         row = Wt[j]
         for b in range(p.shape[0]):
@@ -81,7 +81,7 @@ def descend(v: Any, Wt: Any, p: Any, g: Any, t: int) -> None:
                 row[i] -= pj * gb[i]
 
 
-def descend_matvec(v: Any, vd: Any, Wt: Any, p: Any, g: Any, acc: Any, h: Any, t: int) -> None:
+def descend_matvec(v: Any, vd: Any, work: Any, Wt: Any, H: Any, p: Any, g: Any, acc: Any, h: Any, t: int) -> None:
     rows = Wt.shape[0]
     columns = Wt.shape[1]
     terms = p.shape[0]
@@ -162,7 +162,7 @@ def accumulate(v: Any, G: Any, p: Any, g: Any) -> None:
                 row[i] += pj * gb[i]
 
 
-def apply(v: Any, W: Any, G: Any, V: Any, momentum: Any, rate: Any, t: int) -> None:
+def apply(v: Any, work: Any, W: Any, H: Any, G: Any, V: Any, momentum: Any, rate: Any, t: int) -> None:
     if momentum != 0:
         for j in range(W.shape[0]):
             for i in range(W.shape[1]):
@@ -184,7 +184,7 @@ def clip(v: Any, W: Any, bound: Any) -> None:
             W[j, i] = min(max(W[j, i], -bound), bound)
 
 
-def decay_traces(v: Any, E: Any, d: Any, gain: Any, x: Any, t: int) -> None:
+def decay_traces(v: Any, work: Any, E: Any, d: Any, gain: Any, x: Any, t: int) -> None:
     for b in range(E.shape[0]):
         for j in range(E.shape[1]):
             e = E[b, j]
@@ -193,7 +193,7 @@ def decay_traces(v: Any, E: Any, d: Any, gain: Any, x: Any, t: int) -> None:
                 e[i] = d[i] * e[i] + gx
 
 
-def descend_traces(v: Any, Wt: Any, E: Any, g: Any, t: int) -> None:
+def descend_traces(v: Any, work: Any, Wt: Any, H: Any, E: Any, g: Any, t: int) -> None:
     for j in range(Wt.shape[0]):
         row = Wt[j]
         for b in range(E.shape[0]):
@@ -213,12 +213,12 @@ def accumulate_traces(v: Any, G: Any, E: Any, g: Any) -> None:
                 row[i] += e[i] * gb[i]
 
 
-def diagonal_blend(v: Any, out: Any, keep: Any, gain: Any, Wt: Any, t: int) -> None:
+def diagonal_blend(v: Any, work: Any, out: Any, keep: Any, gain: Any, Wt: Any, t: int) -> None:
     for i in range(out.shape[0]):
         out[i] = keep + gain * Wt[i, i]
 
 
-def error(v: Any, e: Any, y: Any, target: Any, weight: Any, loss: int, t: int) -> float:
+def error(v: Any, work: Any, e: Any, y: Any, target: Any, weight: Any, loss: int, t: int) -> float:
     total = 0.0
     for b in range(e.shape[0]):
         w = weight[b]

@@ -43,8 +43,8 @@ def trace_and_run(data: Any, s: int, net: Any, c: Any, grid: Any, lane: Any, tra
         clear(trace.p)
         clear(trace.q)
     active = gather(data, s, lane)
-    blend(grid[at.TRACE], trace.p, c.decay, trace.p, c.gain, lane.h, t)  # of h_{t-1}: before the state moves
-    blend(grid[at.INPUT_TRACE], trace.q, c.decay, trace.q, c.gain, lane.x, t)
+    blend(grid[at.TRACE], lane.work, trace.p, c.decay, trace.p, c.gain, lane.h, t)  # of h_{t-1}: before the state moves
+    blend(grid[at.INPUT_TRACE], lane.work, trace.q, c.decay, trace.q, c.gain, lane.x, t)
     forward(net, c, grid, lane, t)
     return active
 
@@ -58,7 +58,7 @@ def rflo_dense(data: Any, net: Any, c: Any, grid: Any, lane: Any, trace: Any, gr
     for s in range(data.rows.shape[0]):
         t = c.first + s
         active = trace_and_run(data, s, net, c, grid, lane, trace, t)
-        loss[s] = error(grid[at.ERROR], lane.e, lane.y, lane.target, lane.weight, c.loss, t)
+        loss[s] = error(grid[at.ERROR], lane.work, lane.e, lane.y, lane.target, lane.weight, c.loss, t)
         if not within(lane.y, c.limit):
             return s
         fused = False
@@ -67,18 +67,18 @@ def rflo_dense(data: Any, net: Any, c: Any, grid: Any, lane: Any, trace: Any, gr
             learn_readout(net, c, grid, lane, grad, t)
             if c.direct:
                 if c.learn_B:
-                    scale(grid[at.RATE_B], lane.g_rec, c.rate_B, lane.L, t)
-                    descend(grid[at.B], net.Bt, trace.q, lane.g_rec, t)
+                    scale(grid[at.RATE_B], lane.work, lane.g_rec, c.rate_B, lane.L, t)
+                    descend(grid[at.B], lane.work, net.Bt, net.hidden_B, trace.q, lane.g_rec, t)
                     clip(grid[at.B], net.Bt, c.clip_B)
                 if c.learn_W:
-                    scale(grid[at.RATE_W], lane.g_rec, c.rate_W, lane.L, t)
+                    scale(grid[at.RATE_W], lane.work, lane.g_rec, c.rate_W, lane.L, t)
                     if c.clip_W < 1e300:
-                        descend(grid[at.W], net.Wt, trace.p, lane.g_rec, t)
+                        descend(grid[at.W], lane.work, net.Wt, net.hidden_W, trace.p, lane.g_rec, t)
                         clip(grid[at.W], net.Wt, c.clip_W)
                     else:
                         clear(lane.drive)
                         descend_matvec(
-                            grid[at.W], grid[at.CURRENT], net.Wt, trace.p, lane.g_rec, lane.drive, lane.h, t
+                            grid[at.W], grid[at.CURRENT], lane.work, net.Wt, net.hidden_W, trace.p, lane.g_rec, lane.drive, lane.h, t
                         )
                         fused = True
             else:
@@ -87,7 +87,7 @@ def rflo_dense(data: Any, net: Any, c: Any, grid: Any, lane: Any, trace: Any, gr
                 if c.learn_B:
                     accumulate(grid[at.B], grad.B, trace.q, lane.L)
         if update_due(data, s, c):
-            step_down(net.Wt, net.Bt, net, c, grid, grad, t)
+            step_down(net.Wt, net.Bt, net, c, grid, lane, grad, t)
         if not fused:
             advance(net, grid, lane)
     return data.rows.shape[0]
@@ -102,19 +102,19 @@ def rflo_factored(data: Any, net: Any, c: Any, grid: Any, lane: Any, trace: Any,
     for s in range(data.rows.shape[0]):
         t = c.first + s
         active = trace_and_run(data, s, net, c, grid, lane, trace, t)
-        loss[s] = error(grid[at.ERROR], lane.e, lane.y, lane.target, lane.weight, c.loss, t)
+        loss[s] = error(grid[at.ERROR], lane.work, lane.e, lane.y, lane.target, lane.weight, c.loss, t)
         if not within(lane.y, c.limit):
             return s
         if active:
             learn_readout(net, c, grid, lane, grad, t)
             if c.direct:
                 if c.learn_W:
-                    scale(grid[at.RATE_W], lane.g_out, c.rate_W, lane.e, t)
-                    descend(grid[at.W], net.M, lane.g_out, trace.p, t)
+                    scale(grid[at.RATE_W], lane.work, lane.g_out, c.rate_W, lane.e, t)
+                    descend(grid[at.W], lane.work, net.M, net.hidden_W, lane.g_out, trace.p, t)
                     clip(grid[at.W], net.M, c.clip_W)
                 if c.learn_B:
-                    scale(grid[at.RATE_B], lane.g_out, c.rate_B, lane.e, t)
-                    descend(grid[at.B], net.N, lane.g_out, trace.q, t)
+                    scale(grid[at.RATE_B], lane.work, lane.g_out, c.rate_B, lane.e, t)
+                    descend(grid[at.B], lane.work, net.N, net.hidden_B, lane.g_out, trace.q, t)
                     clip(grid[at.B], net.N, c.clip_B)
             else:
                 if c.learn_W:
@@ -122,6 +122,6 @@ def rflo_factored(data: Any, net: Any, c: Any, grid: Any, lane: Any, trace: Any,
                 if c.learn_B:
                     accumulate(grid[at.B], grad.B, lane.e, trace.q)
         if update_due(data, s, c):
-            step_down(net.M, net.N, net, c, grid, grad, t)
+            step_down(net.M, net.N, net, c, grid, lane, grad, t)
         advance(net, grid, lane)
     return data.rows.shape[0]

@@ -32,7 +32,7 @@ def carry(data: Any, net: Any, c: Any, grid: Any, lane: Any, influence: Any, t: 
     sources = n + lane.x.shape[1]
     clear(influence.next)
     matvec(grid[at.STATE], 0, influence.next, net.Wt, influence.J)
-    blend(grid[at.STATE], influence.J, c.keep, influence.J, c.gain, influence.next, t)
+    blend(grid[at.STATE], lane.work, influence.J, c.keep, influence.J, c.gain, influence.next, t)
     for b in range(lane.h.shape[0]):
         for j in range(sources):
             pre = lane.h[b, j] if j < n else lane.x[b, j - n]
@@ -56,7 +56,7 @@ def rtrl(data: Any, net: Any, c: Any, grid: Any, lane: Any, influence: Any, grad
         active = gather(data, s, lane)
         carry(data, net, c, grid, lane, influence, t)
         forward(net, c, grid, lane, t)
-        loss[s] = error(grid[at.ERROR], lane.e, lane.y, lane.target, lane.weight, c.loss, t)
+        loss[s] = error(grid[at.ERROR], lane.work, lane.e, lane.y, lane.target, lane.weight, c.loss, t)
         if not within(lane.y, c.limit):
             return s
         if active:
@@ -73,6 +73,6 @@ def rtrl(data: Any, net: Any, c: Any, grid: Any, lane: Any, influence: Any, grad
                         for i in range(n):
                             grad.B[j, i] += dot(lane.L[b], influence.J[first + (n + j) * n + i])
         if update_due(data, s, c):
-            step_down(net.Wt, net.Bt, net, c, grid, grad, t)
+            step_down(net.Wt, net.Bt, net, c, grid, lane, grad, t)
         advance(net, grid, lane)
     return data.rows.shape[0]

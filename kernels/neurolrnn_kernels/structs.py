@@ -53,6 +53,12 @@ class Weights(NamedTuple):
     """(n_out, n) recurrent factor, W = W0 + Rᵀ M; no rows where W is stored densely."""
     N: Array
     """(n_out, n_in) input factor, B = B0 + Rᵀ N."""
+    hidden_A: Array
+    """Weights of a finer format behind A; (1, 0) where there are none."""
+    hidden_W: Array
+    """Behind W, or behind M in factored storage."""
+    hidden_B: Array
+    """Behind B, or behind N."""
 
 
 class Constants(NamedTuple):
@@ -114,6 +120,8 @@ class Lanes(NamedTuple):
     """(lanes, n_out) error times learning rate."""
     g_rec: Array
     """(lanes, n) learning signal times learning rate."""
+    work: Array
+    """(longest row,) to calculate in, of the accumulator's type."""
 
 
 class Gradients(NamedTuple):

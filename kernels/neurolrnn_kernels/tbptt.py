@@ -56,8 +56,8 @@ def remember(ring: Any, c: Any, grid: Any, lane: Any, t: int) -> None:
     ring.at[0] += 1
     ring.at[1] = (ring.at[1] + 1) % slots
     first = ring.at[1] * lanes
-    scale(grid[at.TRACE], ring.p[first : first + lanes], c.gain, lane.h, t)
-    scale(grid[at.INPUT_TRACE], ring.q[first : first + lanes], c.gain, lane.x, t)
+    scale(grid[at.TRACE], lane.work, ring.p[first : first + lanes], c.gain, lane.h, t)
+    scale(grid[at.INPUT_TRACE], lane.work, ring.q[first : first + lanes], c.gain, lane.x, t)
 
 
 @kernel
@@ -73,8 +73,8 @@ def back(ring: Any, net: Any, c: Any, grid: Any, lane: Any, t: int) -> None:
         if l + 1 < depth:
             clear(lane.acc_rec)
             inner(grid[at.BACK_CURRENT], 0, lane.acc_rec, net.Wt, ring.delta)
-            land(grid[at.BACK_CURRENT], lane.g_rec, lane.acc_rec, t * slots + l)
-            blend(grid[at.BACK_SIGNAL], ring.delta, c.keep, ring.delta, c.gain, lane.g_rec, t * slots + l)
+            land(grid[at.BACK_CURRENT], lane.work, lane.g_rec, lane.acc_rec, t * slots + l)
+            blend(grid[at.BACK_SIGNAL], lane.work, ring.delta, c.keep, ring.delta, c.gain, lane.g_rec, t * slots + l)
 
 
 @kernel
@@ -103,7 +103,7 @@ def tbptt(data: Any, net: Any, c: Any, grid: Any, lane: Any, ring: Any, grad: An
         active = gather(data, s, lane)
         remember(ring, c, grid, lane, t)
         forward(net, c, grid, lane, t)
-        loss[s] = error(grid[at.ERROR], lane.e, lane.y, lane.target, lane.weight, c.loss, t)
+        loss[s] = error(grid[at.ERROR], lane.work, lane.e, lane.y, lane.target, lane.weight, c.loss, t)
         if not within(lane.y, c.limit):
             return s
         fused = False
@@ -113,17 +113,17 @@ def tbptt(data: Any, net: Any, c: Any, grid: Any, lane: Any, ring: Any, grad: An
             back(ring, net, c, grid, lane, t)
             if c.direct:
                 if c.learn_B:
-                    scale(grid[at.RATE_B], ring.g, c.rate_B, ring.L, t)
-                    descend(grid[at.B], net.Bt, ring.q, ring.g, t)
+                    scale(grid[at.RATE_B], lane.work, ring.g, c.rate_B, ring.L, t)
+                    descend(grid[at.B], lane.work, net.Bt, net.hidden_B, ring.q, ring.g, t)
                     clip(grid[at.B], net.Bt, c.clip_B)
                 if c.learn_W:
-                    scale(grid[at.RATE_W], ring.g, c.rate_W, ring.L, t)
+                    scale(grid[at.RATE_W], lane.work, ring.g, c.rate_W, ring.L, t)
                     if c.clip_W < 1e300:
-                        descend(grid[at.W], net.Wt, ring.p, ring.g, t)
+                        descend(grid[at.W], lane.work, net.Wt, net.hidden_W, ring.p, ring.g, t)
                         clip(grid[at.W], net.Wt, c.clip_W)
                     else:
                         clear(lane.drive)
-                        descend_matvec(grid[at.W], grid[at.CURRENT], net.Wt, ring.p, ring.g, lane.drive, lane.h, t)
+                        descend_matvec(grid[at.W], grid[at.CURRENT], lane.work, net.Wt, net.hidden_W, ring.p, ring.g, lane.drive, lane.h, t)
                         fused = True
             else:
                 if c.learn_W:
@@ -131,7 +131,7 @@ def tbptt(data: Any, net: Any, c: Any, grid: Any, lane: Any, ring: Any, grad: An
                 if c.learn_B:
                     accumulate(grid[at.B], grad.B, ring.q, ring.L)
         if update_due(data, s, c):
-            step_down(net.Wt, net.Bt, net, c, grid, grad, t)
+            step_down(net.Wt, net.Bt, net, c, grid, lane, grad, t)
         if not fused:
             advance(net, grid, lane)
     return data.rows.shape[0]

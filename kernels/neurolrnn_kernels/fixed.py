@@ -1,0 +1,462 @@
+"""The primitives in fixed-point arithmetic: integers throughout, each result rounded once, where it lands.
+
+docs/numerics.md is the contract. The working type is the accumulator's (int32 or int64), taken from an array, so one
+source serves every storage width; formats, shifts, modes and seeds are numbers in the grid row ``v``.
+Rounding and overflow branch once a row of numbers, never inside a loop.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+from neurolrnn_kernels import grid as at
+from neurolrnn_kernels.jit import inlined
+from neurolrnn_kernels.noise import shift_register, stream, word
+
+FLOOR, NEAREST, NEAREST_EVEN, TOWARD_ZERO, STOCHASTIC, LSB_STOCHASTIC = range(6)
+SATURATE, WRAP = 0, 1
+
+LOG2_E = 23637
+"""log2 e with 14 fraction bits."""
+EXP2 = np.array([round(2.0 ** (16.0 - i / 256.0)) for i in range(256)], np.int64)
+"""2^(16 - i/256), for the softmax in integers."""
+
+
+@inlined
+def round_row(v: Any, row: Any, t: int, base: int) -> None:
+    """Drop ``v[SHIFT]`` bits of every number in ``row``, in place; ``base`` is the element number of the first."""
+    I = row.dtype.type
+    bits = row.itemsize * 8 - 1
+    s = v[at.SHIFT]
+    if s == 0:
+        return
+    if s < 0:
+        for i in range(row.shape[0]):
+            row[i] = I(row[i] << (-s & bits))
+        return
+    mode = v[at.ROUNDING]
+    half = I(1) << I(s - 1)
+    if mode == FLOOR:
+        for i in range(row.shape[0]):
+            row[i] = I(row[i] >> (s & bits))
+    elif mode == NEAREST:
+        for i in range(row.shape[0]):
+            row[i] = I(I(row[i] + half) >> (s & bits))
+    elif mode == NEAREST_EVEN:
+        for i in range(row.shape[0]):
+            # a tie goes up only from an odd number: add one less than half, and the last bit kept
+            odd = I(I(row[i] >> (s & bits)) & 1)
+            row[i] = I(I(row[i] + half - 1 + odd) >> (s & bits))
+    elif mode == TOWARD_ZERO:
+        for i in range(row.shape[0]):
+            down = I(half + half - 1) if row[i] < 0 else I(0)
+            row[i] = I(I(row[i] + down) >> (s & bits))
+    else:
+        _round_randomly(v, row, t, base)
+
+
+@inlined
+def _round_randomly(v: Any, row: Any, t: int, base: int) -> None:
+    I = row.dtype.type
+    bits = row.itemsize * 8 - 1
+    s = v[at.SHIFT]
+    used = min(s, v[at.RANDOM_BITS])
+    drop = np.uint32(32 - used)
+    up = s - used
+    offset = I((1 << up) >> 1)
+    lsb = v[at.ROUNDING] == LSB_STOCHASTIC
+    stride = v[at.STRIDE]
+    if stride < 0:  # a shift register: one number after the other
+        state = v[at.LFSR]
+        for i in range(row.shape[0]):
+            state = shift_register(state)
+            r = I(I((state >> (32 - used)) << up) + offset)
+            row[i] = _one_lsb(row[i], r, s) if lsb else I(I(row[i] + r) >> (s & bits))
+        v[at.LFSR] = state
+        return
+    start = stream(v[at.KEY], t)
+    if lsb:
+        for i in range(row.shape[0]):
+            r = I(I(word(start, (base + i) * stride) >> drop) << (up & bits)) + offset
+            a = I(abs(row[i]))
+            m = I(min(I(I(a + I(r)) >> (s & bits)), I(1)))
+            row[i] = I(-m) if row[i] < 0 else m
+    else:
+        for i in range(row.shape[0]):
+            r = I(I(word(start, (base + i) * stride) >> drop) << (up & bits)) + offset
+            row[i] = I(I(row[i] + I(r)) >> (s & bits))
+
+
+@inlined
+def _one_lsb(x: Any, r: Any, s: int) -> int:
+    m = min((abs(int(x)) + int(r)) >> s, 1)
+    return -m if x < 0 else m
+
+
+@inlined
+def store_row(v: Any, out: Any, row: Any, lo: int, hi: int) -> None:
+    """Store rounded numbers in ``out``, within the range, and count those outside it."""
+    I = row.dtype.type
+    low, high = I(lo), I(hi)
+    events = 0
+    if v[at.OVERFLOW] == SATURATE:
+        for i in range(row.shape[0]):
+            c = min(max(row[i], low), high)
+            events += c != row[i]
+            out[i] = c
+    else:
+        mask = I(hi - lo)
+        for i in range(row.shape[0]):
+            c = I(I(I(row[i] - low) & mask) + low)
+            events += c != row[i]
+            out[i] = c
+    v[at.EVENTS] += events
+
+
+@inlined
+def land_row(v: Any, out: Any, row: Any, t: int, base: int) -> None:
+    """Round a row in place and store it."""
+    round_row(v, row, t, base)
+    store_row(v, out, row, v[at.LO], v[at.HI])
+
+
+@inlined
+def count_nonzero(row: Any) -> int:
+    n = 0
+    for i in range(row.shape[0]):
+        n += row[i] != 0
+    return n
+
+
+@inlined
+def update_row(v: Any, W: Any, H: Any, row: Any, t: int, base: int) -> None:
+    """Subtract the rounded updates in ``row`` from the weights W, or from the hidden weights H where there are any."""
+    I = row.dtype.type
+    wanted = count_nonzero(row)
+    round_row(v, row, t, base)
+    v[at.UPDATES] += wanted
+    v[at.DEAD] += wanted - count_nonzero(row)
+    if H.shape[0] == 0:
+        for i in range(row.shape[0]):
+            row[i] = I(I(W[i]) - row[i])
+        store_row(v, W, row, v[at.LO], v[at.HI])
+    else:
+        for i in range(row.shape[0]):
+            row[i] = I(I(H[i]) - row[i])
+        store_row(v, H, row, v[at.LO], v[at.HI])
+        show_row(v, W, H, row)
+
+
+@inlined
+def show_row(v: Any, W: Any, H: Any, row: Any) -> None:
+    """Round hidden weights to what the network sees, to nearest."""
+    I = row.dtype.type
+    bits = row.itemsize * 8 - 1
+    s = v[at.VISIBLE_SHIFT]
+    half = I((1 << s) >> 1)
+    for i in range(row.shape[0]):
+        row[i] = I(I(I(H[i]) + half) >> (s & bits))
+    store_row(v, W, row, v[at.VISIBLE_LO], v[at.VISIBLE_HI])
+
+
+@inlined
+def hidden_row(H: Any, j: int) -> Any:
+    """Return row j of the hidden weights, or an empty row where there are none."""
+    return H[j] if H.shape[1] > 0 else H[0]
+
+
+def clear(acc: Any) -> None:
+    for b in range(acc.shape[0]):
+        for i in range(acc.shape[1]):
+            acc[b, i] = 0
+
+
+def matvec(v: Any, term: int, acc: Any, Wt: Any, x: Any) -> None:
+    I = acc.dtype.type
+    lift = v[at.LIFT_0 + term]
+    rows = Wt.shape[0]
+    columns = Wt.shape[1]
+    for b in range(acc.shape[0]):
+        a = acc[b]
+        if v[at.ACCUMULATOR] == at.EXACT:
+            whole = rows - rows % 4
+            for j in range(0, whole, 4):
+                x0 = I(I(x[b, j]) << lift)
+                x1 = I(I(x[b, j + 1]) << lift)
+                x2 = I(I(x[b, j + 2]) << lift)
+                x3 = I(I(x[b, j + 3]) << lift)
+                w0 = Wt[j]
+                w1 = Wt[j + 1]
+                w2 = Wt[j + 2]
+                w3 = Wt[j + 3]
+                for i in range(columns):
+                    s = I(a[i] + I(I(w0[i]) * x0))
+                    s = I(s + I(I(w1[i]) * x1))
+                    s = I(s + I(I(w2[i]) * x2))
+                    a[i] = I(s + I(I(w3[i]) * x3))
+            for j in range(whole, rows):
+                x0 = I(I(x[b, j]) << lift)
+                w0 = Wt[j]
+                for i in range(columns):
+                    a[i] = I(a[i] + I(I(w0[i]) * x0))
+        else:
+            low, high = I(v[at.ACC_LO]), I(v[at.ACC_HI])
+            mask = I(v[at.ACC_HI] - v[at.ACC_LO])
+            events = 0
+            for j in range(rows):
+                x0 = I(I(x[b, j]) << lift)
+                w0 = Wt[j]
+                if v[at.ACCUMULATOR] == at.ACC_SATURATE:
+                    for i in range(columns):
+                        s = I(a[i] + I(I(w0[i]) * x0))
+                        c = min(max(s, low), high)
+                        events += c != s
+                        a[i] = c
+                else:
+                    for i in range(columns):
+                        s = I(a[i] + I(I(w0[i]) * x0))
+                        c = I(I(I(s - low) & mask) + low)
+                        events += c != s
+                        a[i] = c
+            v[at.ACC_EVENTS] += events
+
+
+def inner(v: Any, term: int, acc: Any, A: Any, h: Any) -> None:
+    I = acc.dtype.type
+    lift = v[at.LIFT_0 + term]
+    events = 0
+    for b in range(acc.shape[0]):
+        for k in range(A.shape[0]):
+            s = acc[b, k]
+            row = A[k]
+            x = h[b]
+            if v[at.ACCUMULATOR] == at.EXACT:
+                total = I(0)
+                for i in range(row.shape[0]):
+                    total = I(total + I(I(row[i]) * I(x[i])))
+                s = I(s + I(total << lift))
+            else:
+                low, high = I(v[at.ACC_LO]), I(v[at.ACC_HI])
+                mask = I(v[at.ACC_HI] - v[at.ACC_LO])
+                for i in range(row.shape[0]):
+                    raw = I(s + I(I(I(row[i]) * I(x[i])) << lift))
+                    s = min(max(raw, low), high) if v[at.ACCUMULATOR] == at.ACC_SATURATE else I(
+                        I(I(raw - low) & mask) + low
+                    )
+                    events += s != raw
+            acc[b, k] = s
+    v[at.ACC_EVENTS] += events
+
+
+def land(v: Any, work: Any, out: Any, acc: Any, t: int) -> None:
+    for b in range(out.shape[0]):
+        land_row(v, out[b], acc[b], t, b * out.shape[1])
+
+
+def blend(v: Any, work: Any, out: Any, keep: Any, x: Any, gain: Any, y: Any, t: int) -> None:
+    I = work.dtype.type
+    a = I(I(keep) << v[at.LIFT_0])
+    c = I(I(gain) << v[at.LIFT_1])
+    n = out.shape[1]
+    row = work[:n]
+    for b in range(out.shape[0]):
+        for i in range(n):
+            row[i] = I(I(a * I(x[b, i])) + I(c * I(y[b, i])))
+        land_row(v, out[b], row, t, b * n)
+
+
+def scale(v: Any, work: Any, out: Any, rate: Any, x: Any, t: int) -> None:
+    I = work.dtype.type
+    a = I(rate)
+    n = out.shape[1]
+    row = work[:n]
+    for b in range(out.shape[0]):
+        for i in range(n):
+            row[i] = I(a * I(x[b, i]))
+        land_row(v, out[b], row, t, b * n)
+
+
+@inlined
+def outer_row(row: Any, p: Any, g: Any, j: int) -> None:
+    """Set ``row`` to ``Σ_b p[b, j] g[b]``."""
+    I = row.dtype.type
+    pj = I(p[0, j])
+    gb = g[0]
+    for i in range(row.shape[0]):
+        row[i] = I(pj * I(gb[i]))
+    for b in range(1, p.shape[0]):
+        pj = I(p[b, j])
+        gb = g[b]
+        for i in range(row.shape[0]):
+            row[i] = I(row[i] + I(pj * I(gb[i])))
+
+
+def descend(v: Any, work: Any, Wt: Any, H: Any, p: Any, g: Any, t: int) -> None:
+    n = Wt.shape[1]
+    row = work[:n]
+    for j in range(Wt.shape[0]):
+        outer_row(row, p, g, j)
+        update_row(v, Wt[j], hidden_row(H, j), row, t, j * n)
+
+
+def descend_matvec(
+    v: Any, vd: Any, work: Any, Wt: Any, H: Any, p: Any, g: Any, acc: Any, h: Any, t: int
+) -> None:
+    n = Wt.shape[1]
+    rows = Wt.shape[0]
+    row = work[:n]
+    for first in range(0, rows, 4):
+        last = min(first + 4, rows)
+        for j in range(first, last):
+            outer_row(row, p, g, j)
+            update_row(v, Wt[j], hidden_row(H, j), row, t, j * n)
+        matvec_inlined(vd, acc, Wt[first:last], h, first, last)
+
+
+@inlined
+def matvec_inlined(v: Any, acc: Any, Wt: Any, h: Any, first: int, last: int) -> None:
+    """Add the part of ``Wtᵀ h`` that comes from the units first to last."""
+    _matvec(v, 0, acc, Wt, h[:, first:last])
+
+
+_matvec = inlined(matvec)
+
+
+def accumulate(v: Any, G: Any, p: Any, g: Any) -> None:
+    for j in range(G.shape[0]):
+        row = G[j]
+        for b in range(p.shape[0]):
+            pj = np.int64(p[b, j])
+            gb = g[b]
+            for i in range(G.shape[1]):
+                row[i] += pj * np.int64(gb[i])
+
+
+def apply(v: Any, work: Any, W: Any, H: Any, G: Any, V: Any, momentum: Any, rate: Any, t: int) -> None:
+    n = W.shape[1]
+    a = np.int64(rate)
+    for j in range(W.shape[0]):
+        row = G[j]
+        for i in range(n):
+            row[i] = a * row[i]
+        update_row(v, W[j], hidden_row(H, j), row, t, j * n)
+        for i in range(n):
+            row[i] = 0
+
+
+def clip(v: Any, W: Any, bound: Any) -> None:
+    """Nothing: a clamp narrows the range the weights saturate to."""
+
+
+def decay_traces(v: Any, work: Any, E: Any, d: Any, gain: Any, x: Any, t: int) -> None:
+    I = work.dtype.type
+    n = E.shape[2]
+    row = work[:n]
+    lift = v[at.LIFT_0]
+    a = I(I(gain) << v[at.LIFT_1])
+    for b in range(E.shape[0]):
+        for j in range(E.shape[1]):
+            e = E[b, j]
+            c = I(a * I(x[b, j]))
+            for i in range(n):
+                row[i] = I(I(I(I(d[i]) * I(e[i])) << lift) + c)
+            land_row(v, e, row, t, (b * E.shape[1] + j) * n)
+
+
+def descend_traces(v: Any, work: Any, Wt: Any, H: Any, E: Any, g: Any, t: int) -> None:
+    I = work.dtype.type
+    n = Wt.shape[1]
+    row = work[:n]
+    for j in range(Wt.shape[0]):
+        e = E[0, j]
+        gb = g[0]
+        for i in range(n):
+            row[i] = I(I(e[i]) * I(gb[i]))
+        for b in range(1, E.shape[0]):
+            e = E[b, j]
+            gb = g[b]
+            for i in range(n):
+                row[i] = I(row[i] + I(I(e[i]) * I(gb[i])))
+        update_row(v, Wt[j], hidden_row(H, j), row, t, j * n)
+
+
+def accumulate_traces(v: Any, G: Any, E: Any, g: Any) -> None:
+    for j in range(G.shape[0]):
+        row = G[j]
+        for b in range(E.shape[0]):
+            e = E[b, j]
+            gb = g[b]
+            for i in range(G.shape[1]):
+                row[i] += np.int64(e[i]) * np.int64(gb[i])
+
+
+def diagonal_blend(v: Any, work: Any, out: Any, keep: Any, gain: Any, Wt: Any, t: int) -> None:
+    I = work.dtype.type
+    row = work[: out.shape[0]]
+    k = I(I(keep) << v[at.LIFT_0])  # keep has the fraction bits of the decays, the product those of W besides
+    for i in range(out.shape[0]):
+        row[i] = I(k + I(I(gain) * I(Wt[i, i])))
+    land_row(v, out, row, t, 0)
+
+
+def error(v: Any, work: Any, e: Any, y: Any, target: Any, weight: Any, loss: int, t: int) -> float:
+    I = work.dtype.type
+    n = e.shape[1]
+    row = work[:n]
+    total = 0.0
+    for b in range(e.shape[0]):
+        on = weight[b] != 0
+        if loss == 0:
+            unit = math.ldexp(1.0, -v[at.LOSS_FRAC])
+            for k in range(n):
+                row[k] = I(I(y[b, k]) - I(target[b, k])) if on else I(0)
+                total += 0.5 * (float(row[k]) * unit) ** 2
+            land_row(v, e[b], row, t, b * n)
+        else:
+            if on:
+                total += _softmax_error(v, row, y[b], target[b])
+            else:
+                for k in range(n):
+                    row[k] = 0
+            store_row(v, e[b], row, v[at.LO], v[at.HI])
+    return total
+
+
+@inlined
+def _softmax_error(v: Any, row: Any, y: Any, target: Any) -> float:
+    """Set ``row`` to softmax(y) - target in integers, and return the cross-entropy (a report, in floating point)."""
+    f = v[at.LOSS_FRAC]
+    fe = v[at.FRAC]
+    top = np.int64(y[0])
+    for k in range(1, y.shape[0]):
+        top = max(top, np.int64(y[k]))
+    norm = np.int64(0)
+    for k in range(y.shape[0]):
+        norm += _exp2(top - np.int64(y[k]), f)
+    sharp = 0.0
+    for k in range(y.shape[0]):
+        sharp += math.exp(-math.ldexp(float(top - np.int64(y[k])), -f))
+    total = 0.0
+    for k in range(y.shape[0]):
+        goal = np.int64(target[k])
+        p = (((2 * _exp2(top - np.int64(y[k]), f)) << fe) + norm) // (2 * norm)
+        row[k] = p - goal
+        if goal != 0:
+            total += math.ldexp(float(goal), -fe) * (math.ldexp(float(top - np.int64(y[k])), -f) + math.log(sharp))
+    return total
+
+
+@inlined
+def _exp2(d: int, f: int) -> int:
+    """Return e^-d, d ≥ 0 with f fraction bits, in units of 2^-16."""
+    z = d * LOG2_E
+    s = f + 6
+    z = z >> s if s >= 0 else z << -s  # 8 fraction bits are left
+    return EXP2[z & 255] >> min(z >> 8, 31)
+
+
+def within(y: Any, limit: float) -> bool:
+    return True
