@@ -116,8 +116,8 @@ class Experiment:
             TOML file. A relative ``task.path`` in it is meant from the file's folder.
         overrides : iterable of str
             Settings such as ``"rule.name=eprop"`` that replace or add to what the file says. Values are TOML; what is
-            not TOML is a string. Options that the file gives to another rule or task than the one set here are left
-            out where the new one does not have them.
+            not TOML is a string. Setting the name of another rule or task leaves out the file's options that it does
+            not have, setting a preset of the precision leaves out the file's formats; :attr:`notes` says so.
         """
         tables = toml_text.read(path)
         task = tables.get("task")
@@ -178,7 +178,7 @@ class Experiment:
             name: {k: v for k, v in table.items() if v is not None} if isinstance(table, Mapping) else table
             for name, table in merged.items()
         }
-        notes = [*_renamed(given, set_keys, "rule"), *_renamed(given, set_keys, "task")]
+        notes = [note for table in ("task", "rule", "precision") for note in _left_out(given, set_keys, table)]
 
         def place(*parts: str) -> str:
             mine = [f"--set {key}" for key in set_keys if key.split(".")[0] in parts]
@@ -316,18 +316,22 @@ def _known(table: str, given: Mapping[str, Any]) -> list[str] | None:
     return ["name", *_task_options(given["name"])]
 
 
-def _renamed(given: dict[str, Any], set_keys: list[str], table: str) -> list[str]:
-    """Leave out the file's options that a rule or task set by name does not have; return what was left out."""
-    options = given.get(table)
-    names = list(RULES) if table == "rule" else list(TASKS)
-    if f"{table}.name" not in set_keys or not isinstance(options, dict) or options.get("name") not in names:
+def _left_out(given: dict[str, Any], set_keys: list[str], table: str) -> list[str]:
+    """Take out the file's options that what was set in their place does not have; return a note if there were any."""
+    options, head = given.get(table), "preset" if table == "precision" else "name"
+    if f"{table}.{head}" not in set_keys or not isinstance(options, dict):
         return []
-    known = _known(table, options) or []
+    if table == "precision":
+        known = [head]
+    elif options["name"] in (RULES if table == "rule" else TASKS):
+        known = _known(table, options) or []
+    else:
+        return []  # an unknown name, refused later in better words
     dropped = [key for key in options if key not in known and f"{table}.{key}" not in set_keys]
     for key in dropped:
         del options[key]
-    text = f"{', '.join(f'{table}.{key}' for key in dropped)} left out: {table} {options['name']!r} does not have it"
-    return [text] if dropped else []
+    names = ", ".join(f"{table}.{key}" for key in dropped)
+    return [f"{names} left out: not part of {table}.{head} = {options[head]!r}"] if dropped else []
 
 
 def _check_names(given: Mapping[str, Any], places: Mapping[str, str]) -> None:
@@ -385,7 +389,7 @@ def _told(where: str, table: str = "") -> Iterator[None]:
         yield
     except InputError as error:
         text = str(error)
-        if table:
+        if table and not re.match(rf"{table}\b", text):
             # "leak = 2; ..." becomes "table.leak = 2; ..."; a sentence gets the table's name in front.
             text = f"{table}.{text}" if re.match(r"[A-Za-z_][\w.]* (= |is )", text) else f"[{table}] {text}"
         raise InputError(f"{where}: {text}") from error

@@ -8,6 +8,7 @@ import numpy as np
 from neurolrnn_kernels.grid import real_grid
 from numpy.typing import NDArray
 
+from neurolrnn.fixed_point import FixedNumbers, Setting
 from neurolrnn.precision import Precision
 
 
@@ -66,6 +67,6 @@ class RealNumbers:
         return self._dtype.type(value)
 
 
-def make_numbers(precision: Precision) -> NumberSystem:
-    """Return the number system of a precision."""
-    return RealNumbers(precision.dtype)
+def make_numbers(precision: Precision, setting: Setting) -> NumberSystem:
+    """Return the number system of a precision, for one network, rule and training."""
+    return FixedNumbers(precision, setting) if precision.is_fixed else RealNumbers(precision.dtype)

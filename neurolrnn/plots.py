@@ -89,7 +89,12 @@ def _save(figure: Figure, path: Path, run: Run) -> None:
 
 def _title(run: Run) -> str:
     e = run.experiment
-    parts = [e.get("task", {}).get("name"), e.get("rule", {}).get("name"), e.get("precision", {}).get("preset")]
+    precision = e.get("precision", {})
+    parts = [
+        e.get("task", {}).get("name"),
+        e.get("rule", {}).get("name"),
+        precision.get("preset", precision.get("name")),
+    ]
     shown = "  ·  ".join(str(part) for part in parts if part)
     return f"{shown or 'run'}  ·  {run.status}" if run.status != "completed" else shown or "run"
 

@@ -1,32 +1,166 @@
-"""The numbers a run calculates with."""
+"""The numbers a run calculates with: floating point, or a fixed-point format for every variable."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
 
 import numpy as np
+from neurolrnn_kernels.formats import OVERFLOWS, ROUNDINGS, FormatError, Overflow, QFormat, Rounding
 
-from neurolrnn.errors import InputError, choose
+from neurolrnn.errors import InputError, choose, positive_integer
 
-PRESETS = ("float32", "float64")
+FLOATS = ("float32", "float64")
+
+PARENTS: dict[str, str | None] = {
+    "weight": None, "state": None,
+    "A": "weight", "W": "weight", "B": "weight", "feedback": "weight", "factor": "weight",
+    "factor_W": "factor", "factor_B": "factor",
+    "current": "state", "readout": "state", "input": "state", "trace": "state", "input_trace": "trace",
+    "eligibility": "trace", "input_eligibility": "eligibility", "trace_decay": "weight",
+    "error": "readout", "signal": "error", "coupling": "error", "back_current": "signal",
+}  # fmt: skip
+"""Variables that have a format, each with the variable whose format it takes if it is given none of its own."""
+
+STEPS = ("step_A", "step_W", "step_B")
+"""Error or learning signal times learning rate; their formats follow from the rate if none is given."""
+
+PRESETS: dict[str, dict[str, Any]] = {
+    "float32": {},
+    "float64": {},
+    "int16": {
+        "weight": "s2.13", "state": "s4.11", "input": "s4.11", "readout": "s5.10", "error": "s2.13",
+        "signal": "s3.12", "coupling": "s3.12", "trace_decay": "s1.14",
+    },
+    "int8": {
+        "weight": "s2.5", "state": "s4.11", "input": "s4.11", "readout": "s5.10", "error": "s2.13",
+        "signal": "s3.12", "coupling": "s3.12", "trace_decay": "s1.14", "update_rounding": "stochastic",
+    },
+    "int8-hidden16": {
+        "weight": "s2.5", "hidden": "s2.13", "state": "s4.11", "input": "s4.11", "readout": "s5.10", "error": "s2.13",
+        "signal": "s3.12", "coupling": "s3.12", "trace_decay": "s1.14", "update_rounding": "stochastic",
+    },
+    "int24": {
+        "weight": "s2.21", "state": "s6.17", "input": "s4.19", "readout": "s6.17", "error": "s3.20",
+        "signal": "s5.18", "coupling": "s5.18", "trace_decay": "s1.22",
+    },
+}  # fmt: skip
+"""Named precisions. int8 has 8-bit weights beside 16-bit states; hidden16 accumulates updates at 16 bits behind them."""
+
+NOISES = ("element", "shared", "lfsr")
+GROUPS = ("A", "W", "B")
+
+
+class Landing(NamedTuple):
+    """A format together with how results come to rest on it."""
+
+    format: QFormat
+    rounding: Rounding
+    overflow: Overflow
 
 
 @dataclass(frozen=True)
 class Precision:
-    """Floating-point numbers of one width for every variable.
+    """Number formats of a run.
 
     Parameters
     ----------
+    weight, state, ... : str, optional
+        A format per variable, such as ``"s1.6"``, ``"s3.12 floor"`` or ``"s3.12 stochastic wrap"``. Only ``weight``
+        and ``state`` must be given; the others follow (see :data:`PARENTS`). With none at all the run is in floating
+        point.
+    rounding : str
+        ``"floor"``, ``"nearest"``, ``"nearest-even"``, ``"toward-zero"`` or ``"stochastic"``, where a format names none.
+    update_rounding : str, optional
+        The same for updates of weights, and ``"lsb-stochastic"``; default: ``rounding``.
+    overflow : str
+        ``"saturate"`` or ``"wrap"``, where a format names none.
+    accumulator : str
+        ``"exact"``, proved before the run to fit, or a width with what happens beyond it, after every multiply and
+        add: ``"s24 saturate"``, ``"s16 wrap"``.
+    hidden : str or dict, optional
+        A finer format in which updates are accumulated behind the weights, for all groups or per group.
+    decay_bits : int
+        Fraction bits of leak and decays.
+    rate_bits : int
+        Bits of the mantissa of learning rates; 1 makes them powers of two.
+    noise : str
+        Random bits of stochastic rounding: ``"element"`` (independent), ``"shared"`` (one number per step and
+        variable) or ``"lfsr"`` (a shift register).
+    random_bits : int
+        Random bits per rounding, 1 to 32.
     name : str
-        ``"float32"`` or ``"float64"``.
+        ``"float32"``, ``"float64"``, or any name for fixed point.
+
+    Raises
+    ------
+    InputError
+        If a variable, format or mode is not known.
+
+    Notes
+    -----
+    docs/numerics.md says what lands where.
     """
 
+    formats: Mapping[str, str] = field(default_factory=dict)
+    rounding: str = "nearest"
+    update_rounding: str | None = None
+    overflow: str = "saturate"
+    accumulator: str = "exact"
+    hidden: str | Mapping[str, str] | None = None
+    decay_bits: int = 14
+    rate_bits: int = 8
+    noise: str = "element"
+    random_bits: int = 16
     name: str = "float32"
 
-    def __post_init__(self) -> None:
-        choose("preset", self.name, PRESETS)
+    def __init__(self, name: str | None = None, **options: Any) -> None:
+        def put(key: str, value: Any) -> None:
+            object.__setattr__(self, key, value)
+
+        known = [*PARENTS, *STEPS]
+        settings = {k: v for k, v in options.items() if k in _SETTINGS}
+        formats = {k: v for k, v in options.items() if k not in _SETTINGS}
+        for key in formats:
+            choose("precision key", key, [*known, *_SETTINGS])
+        put("formats", {k: formats[k] for k in known if formats.get(k) is not None})
+        for key, default in _SETTINGS.items():
+            put(key, settings.get(key, default))
+        put("name", name or ("fixed" if self.formats else "float32"))
+        if not self.formats:
+            choose("precision", self.name, FLOATS)
+            extra = [key for key, default in _SETTINGS.items() if getattr(self, key) != default]
+            if extra:
+                raise InputError(
+                    f"{extra[0]} = {getattr(self, extra[0])!r} belongs to fixed point, and no format is given; give "
+                    f"weight and state formats, or a preset such as 'int16'"
+                )
+            return
+        if self.name in FLOATS:
+            raise InputError(f"precision {self.name!r} takes no formats; leave the name or {next(iter(self.formats))} out")
+        choose("rounding", self.rounding, [r for r in ROUNDINGS if r != "lsb-stochastic"])
+        if self.update_rounding is not None:
+            choose("update_rounding", self.update_rounding, ROUNDINGS)
+        choose("overflow", self.overflow, OVERFLOWS)
+        choose("noise", self.noise, NOISES)
+        for key, low, high in (("decay_bits", 1, 30), ("rate_bits", 1, 24), ("random_bits", 1, 32)):
+            if positive_integer(key, getattr(self, key), low) > high:
+                raise InputError(f"{key} = {getattr(self, key)}; {low} to {high} are possible")
+        for variable in PARENTS:
+            self.landing(variable)
+        for variable in STEPS:
+            if variable in self.formats:
+                self._parse(variable, self.formats[variable])
+        self.accumulator_range()
+        for group in GROUPS:
+            self.hidden_format(group)
+
+    @classmethod
+    def preset(cls, name: str, **overrides: Any) -> Precision:
+        """Return a precision of :data:`PRESETS`, with some of its options changed."""
+        options = {**PRESETS[choose("preset", name, PRESETS)], **overrides}
+        return cls(name if name not in FLOATS or not overrides else None, **options)
 
     @classmethod
     def float32(cls) -> Precision:
@@ -39,18 +173,98 @@ class Precision:
         return cls("float64")
 
     @property
+    def is_fixed(self) -> bool:
+        """Whether this is fixed point."""
+        return bool(self.formats)
+
+    @property
     def dtype(self) -> np.dtype[Any]:
-        """NumPy type of states and weights."""
+        """NumPy type of states and weights in floating point."""
+        if self.is_fixed:
+            raise InputError(f"precision {self.name!r} is fixed point, which has no one dtype")
         return np.dtype(self.name)
+
+    def landing(self, variable: str) -> Landing:
+        """Return the format of a variable, its own or the one it follows, and how results come to rest on it."""
+        key: str | None = choose("variable", variable, PARENTS)
+        while key is not None and key not in self.formats:
+            key = PARENTS[key]
+        if key is None:
+            raise InputError(f"precision: {variable} has no format; fixed point needs at least weight and state")
+        update = variable in ("A", "W", "B", "factor_W", "factor_B")
+        return self._parse(variable, self.formats[key], update=update)
+
+    def step_landing(self, variable: str, fallback: QFormat) -> Landing:
+        """Return the format of ``step_A``, ``step_W`` or ``step_B``, or ``fallback`` if it was not given."""
+        return self._parse(variable, self.formats.get(variable, str(fallback)))
+
+    def hidden_format(self, group: str) -> QFormat | None:
+        """Return the format in which updates of a group accumulate behind its weights, or None."""
+        text = self.hidden.get(group) if isinstance(self.hidden, Mapping) else self.hidden
+        if isinstance(self.hidden, Mapping):
+            for key in self.hidden:
+                choose("group of hidden", key, GROUPS)
+        if text is None:
+            return None
+        return _format("hidden", text)
+
+    def accumulator_range(self) -> tuple[int, Overflow] | None:
+        """Return width and overflow of a declared accumulator, or None for an exact one."""
+        if self.accumulator == "exact":
+            return None
+        words = self.accumulator.split() if isinstance(self.accumulator, str) else []
+        if len(words) == 2 and words[0][:1] == "s" and words[0][1:].isdigit() and words[1] in OVERFLOWS:
+            width = int(words[0][1:])
+            if 2 <= width <= 62:
+                return width, OVERFLOWS[words[1]]
+        raise InputError(
+            f"accumulator = {self.accumulator!r}; 'exact', or a width of 2 to 62 bits and what happens beyond it, "
+            f"such as 's24 saturate' or 's16 wrap', is needed"
+        )
+
+    def _parse(self, variable: str, text: str, *, update: bool = False) -> Landing:
+        words = text.split() if isinstance(text, str) else []
+        if not words:
+            raise InputError(f"precision.{variable} = {text!r}; a format such as 's1.6' or 's3.12 floor wrap' is needed")
+        rounding = self.update_rounding or self.rounding if update else self.rounding
+        overflow = self.overflow
+        for word in words[1:]:
+            if word in ROUNDINGS and (update or word != "lsb-stochastic"):
+                rounding = word
+            elif word in OVERFLOWS:
+                overflow = word
+            else:
+                choose(f"precision.{variable}", word, [*ROUNDINGS, *OVERFLOWS])
+                raise InputError(f"precision.{variable} = {text!r}: lsb-stochastic rounds updates of weights only")
+        return Landing(_format(variable, words[0]), ROUNDINGS[rounding], OVERFLOWS[overflow])
 
     @classmethod
     def from_dict(cls, options: Mapping[str, Any]) -> Precision:
         """Build from plain data, as the table ``[precision]`` of an experiment file holds it."""
-        for key in options:
-            if key != "preset":
-                raise InputError(f"{key} is not known; allowed: preset")
-        return cls(options.get("preset", "float32"))
+        rest = {k: v for k, v in options.items() if k not in ("preset", "name")}
+        if "preset" in options:
+            return cls.preset(options["preset"], **rest)
+        return cls(options.get("name"), **rest)
 
     def options(self) -> dict[str, Any]:
         """Return the settings as plain data; :meth:`from_dict` reads them back."""
-        return {"preset": self.name}
+        if not self.is_fixed:
+            return {"preset": self.name}
+        hidden = dict(self.hidden) if isinstance(self.hidden, Mapping) else self.hidden
+        settings = {key: getattr(self, key) for key in _SETTINGS if key != "hidden"}
+        settings["update_rounding"] = self.update_rounding or self.rounding
+        out: dict[str, Any] = {"name": self.name, **self.formats, **settings}
+        return out if hidden is None else {**out, "hidden": hidden}
+
+
+_SETTINGS: dict[str, Any] = {
+    "rounding": "nearest", "update_rounding": None, "overflow": "saturate", "accumulator": "exact", "hidden": None,
+    "decay_bits": 14, "rate_bits": 8, "noise": "element", "random_bits": 16,
+}  # fmt: skip
+
+
+def _format(variable: str, text: str) -> QFormat:
+    try:
+        return QFormat.parse(text)
+    except FormatError as error:
+        raise InputError(f"precision.{variable}: {error}") from None

@@ -188,7 +188,7 @@ class Run:
                         f"leak {self.network.leak:g}"),
             ("rule", f"{e.get('rule', {}).get('name', '?')}{_options(rule)}"),
             ("training", _training(training)),
-            ("precision", " ".join(str(v) for v in e.get("precision", {}).values()) or "?"),
+            ("precision", _precision(e.get("precision", {}))),
             ("seed", str(e.get("seed", "?"))),
         ]  # fmt: skip
         if done is not None:
@@ -278,6 +278,11 @@ def _training(training: Mapping[str, Any]) -> str:
     rate = ", ".join(f"{g} {r:g}" for g, r in rates.items()) if isinstance(rates, Mapping) else f"{rates:g}"
     epochs = training.get("epochs", 1)
     return f"{training.get('update')}, {epochs} epoch{'s' if epochs != 1 else ''}, learning rate {rate}"
+
+
+def _precision(options: Mapping[str, Any]) -> str:
+    shown = [f"{key} {options[key]}" for key in ("weight", "state", "rounding", "update_rounding") if key in options]
+    return str(options.get("preset", options.get("name", "?"))) + (f" ({', '.join(shown)})" if shown else "")
 
 
 def _metric(name: str, value: float) -> str:

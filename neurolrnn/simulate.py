@@ -15,6 +15,7 @@ from tqdm import tqdm
 
 from neurolrnn.engine import Engine
 from neurolrnn.errors import Divergence, InputError
+from neurolrnn.fixed_point import FixedNumbers, Setting
 from neurolrnn.metrics import measure
 from neurolrnn.network import Network
 from neurolrnn.number_system import make_numbers
@@ -140,8 +141,13 @@ class _Session:
         self.weights = weights
         R = rule.feedback_matrix(net.n_out, net.n_rec, seed)
         self.limit = DIVERGED_AT * max(1.0, float(np.abs(data.targets).max()))
+        setting = Setting(
+            net, rule, training, R, task.loss, lanes=self.schedule.lanes, longest=self.schedule.longest, seed=seed
+        )
+        numbers = make_numbers(precision, setting)
+        self.numbers = numbers if isinstance(numbers, FixedNumbers) else None
         self.engine = Engine(
-            net, rule, training, make_numbers(precision), feedback=R, data=data,
+            net, rule, training, numbers, feedback=R, data=data,
             weights=weights, loss=task.loss, lanes=self.schedule.lanes, longest=self.schedule.longest,
             limit=self.limit,
         )  # fmt: skip

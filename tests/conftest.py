@@ -50,6 +50,23 @@ def draw_sequences(
     return Sequences.from_arrays(inputs, targets, mask=mask)
 
 
+def python_environment(**variables: str) -> dict[str, str]:
+    """Environment in which another Python finds what this one tests."""
+    path = os.pathsep.join(map(str, SOURCES))
+    return {**os.environ, "PYTHONPATH": path, "PYTHONDONTWRITEBYTECODE": "1", **variables}
+
+
+def python_process(code: str | Path, *arguments: str | Path, **variables: str) -> str:
+    """Run code, or a file, in a new Python process and return what it prints."""
+    what = ["-c", code] if isinstance(code, str) else [str(code)]
+    done = subprocess.run(
+        [sys.executable, *what, *map(str, arguments)], env=python_environment(**variables), capture_output=True,
+        text=True, timeout=300,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
 @pytest.fixture
 def small_network() -> Callable[..., Network]:
     """:func:`draw_network`."""
@@ -60,28 +77,3 @@ def small_network() -> Callable[..., Network]:
 def sequences() -> Callable[..., Sequences]:
     """:func:`draw_sequences`."""
     return draw_sequences
-
-
-@pytest.fixture
-def python_environment() -> dict[str, str]:
-    """Environment in which another Python finds what this one tests."""
-    path = os.pathsep.join(map(str, SOURCES))
-    return {**os.environ, "PYTHONPATH": path, "PYTHONDONTWRITEBYTECODE": "1"}
-
-
-@pytest.fixture
-def run_python(python_environment: dict[str, str]) -> Callable[..., str]:
-    """Return a function that runs code (or a file) in a new Python process and returns what it prints."""
-
-    def run(code: str | Path, *arguments: str | Path, first: Path | None = None, **variables: str) -> str:
-        env = {**python_environment, **variables}
-        if first is not None:
-            env["PYTHONPATH"] = f"{first}{os.pathsep}{env['PYTHONPATH']}"
-        what = ["-c", code] if isinstance(code, str) else [str(code)]
-        done = subprocess.run(
-            [sys.executable, *what, *map(str, arguments)], env=env, capture_output=True, text=True, timeout=300
-        )
-        assert done.returncode == 0, done.stderr
-        return done.stdout
-
-    return run

@@ -243,6 +243,11 @@ def column(matrix: Matrix, j: int) -> Vector:
     return [row[j] for row in matrix]
 
 
+def unbounded(matrix: Iterable[Iterable[int]]) -> Matrix:
+    """Return a copy in Python's integers, whatever integers were given."""
+    return [[int(code) for code in row] for row in matrix]
+
+
 def zeros(rows: int, columns: int) -> Matrix:
     return [[0] * columns for _ in range(rows)]
 
@@ -255,14 +260,14 @@ class Network:
 
     def __init__(self, spec: Spec, weights: dict[str, Any], factored: bool) -> None:
         self.spec, self.at, self.factored = spec, Landings(spec), factored
-        self.w: dict[str, Matrix] = {k: deepcopy(weights[k]) for k in "AWB"}
-        self.R: Matrix | None = deepcopy(weights.get("R"))
+        self.w: dict[str, Matrix] = {k: unbounded(weights[k]) for k in "AWB"}
+        self.R = None if weights.get("R") is None else unbounded(weights["R"])
         self.n, self.n_in, self.n_out = len(self.w["W"]), len(self.w["B"][0]), len(self.w["A"])
         if factored:
             assert self.R is not None, "factored storage needs R"
             for k, columns in (("M", self.n), ("N", self.n_in)):
                 given = weights.get(k)
-                self.w[k] = zeros(self.n_out, columns) if given is None else deepcopy(given)
+                self.w[k] = zeros(self.n_out, columns) if given is None else unbounded(given)
         self.h: Matrix = []
         self.y: Matrix = []
 
@@ -306,6 +311,7 @@ class Network:
 def run_forward(spec: Spec, weights: dict[str, Any], data: Sequence[Lane], batch: int = 1) -> list[Matrix]:
     """Return the codes of y of each sequence, (T, n_out); storage is factored where the weights hold M."""
     net = Network(spec, weights, weights.get("M") is not None)
+    data = [(unbounded(x), goal, mask) for x, goal, mask in data]
     outputs: list[Matrix] = []
     for first in range(0, len(data), batch):
         lanes = data[first : first + batch]
@@ -562,6 +568,7 @@ def train(
         raise ValueError((rule, loss, update))
     net = Learner(spec, weights, rule, tau, loss, update, learn)
     result = Result(net.w["A"], net.w["W"], net.w["B"], net.w.get("M"), net.w.get("N"), net.hidden)
+    data = [(unbounded(x), unbounded(goal), [int(m) for m in mask]) for x, goal, mask in data]
     for _ in range(epochs):
         for first in range(0, len(data), batch):
             lanes = data[first : first + batch]

@@ -1,0 +1,172 @@
+"""Before a fixed-point run: every sum is proved to fit the integers it is calculated in."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from neurolrnn_kernels import grid as at
+
+from neurolrnn.errors import InputError
+from neurolrnn.fixed_point import ROWS, FixedNumbers
+from neurolrnn.rules import EProp, TruncatedBPTT
+
+NARROW, WIDE = 31, 63
+
+
+@dataclass(frozen=True)
+class Bound:
+    """Largest magnitude that a calculation can reach before it is stored."""
+
+    landing: str
+    """Variable the result lands in."""
+    product: str
+    """What is calculated, in words."""
+    largest: int
+    shift: int
+    """Bits dropped at the landing."""
+
+    @property
+    def bits(self) -> int:
+        """Bits of the largest magnitude, without the sign."""
+        return self.largest.bit_length()
+
+
+def prove(numbers: FixedNumbers) -> tuple[np.dtype[Any], np.dtype[Any]]:
+    """Return the dtypes of codes and of sums that hold every intermediate of the run.
+
+    Raises
+    ------
+    InputError
+        If one does not fit 63 bits; the text names the product.
+    """
+    used = used_variables(numbers)
+    widest = max((numbers.landings[v].format.width + (not numbers.landings[v].format.signed), v) for v in used)
+    hidden = [h.width for g in "AWB" if (h := numbers.precision.hidden_format(g)) is not None]
+    if widest[0] > 32:
+        name = widest[1]
+        raise InputError(
+            f"precision.{name} = {numbers.landings[name].format}: a stored variable without a sign may have 31 bits "
+            f"at most; take one bit less"
+        )
+    storage = np.dtype(np.int16 if max([widest[0], *hidden]) <= 16 else np.int32)
+    found = bounds(numbers)
+    for bound in found:
+        if bound.bits > WIDE or abs(bound.shift) >= WIDE:
+            raise InputError(
+                f"precision: {bound.product} lands in {bound.landing} and needs {bound.bits + 1} bits with its "
+                f"{bound.shift} dropped ones; the kernel has 64. Give one of its factors fewer bits"
+            )
+    narrow = storage.itemsize == 2 and all(b.bits <= NARROW and abs(b.shift) < NARROW for b in found)
+    return storage, np.dtype(np.int32 if narrow else np.int64)
+
+
+def used_variables(numbers: FixedNumbers) -> list[str]:
+    """Return the variables that this rule and storage store."""
+    setting = numbers.setting
+    out = ["current", "state", "readout", "error", "input", "A", "W", "B", "feedback", "step_A", "step_W", "step_B"]
+    if setting.factored:
+        out += ["coupling", "factor_W", "factor_B", "trace", "input_trace"]
+    else:
+        out.append("signal")
+        if isinstance(setting.rule, EProp):
+            out += ["trace_decay", "eligibility", "input_eligibility"]
+        else:
+            out += ["trace", "input_trace"]
+    if isinstance(setting.rule, TruncatedBPTT) and setting.rule.steps > 1:
+        out.append("back_current")
+    return out
+
+
+def bounds(numbers: FixedNumbers) -> list[Bound]:
+    """Return the bound of every calculation of a run."""
+    setting, grid, used = numbers.setting, numbers.grid, used_variables(numbers)
+    out: list[Bound] = []
+
+    def largest(variable: str) -> int:
+        form = numbers.landings[variable].format
+        return max(form.hi, -form.lo)
+
+    def add(landing: str, product: str, size: int) -> None:
+        row = grid[ROWS[landing]]
+        shift = int(row[at.SHIFT])
+        size = size + (1 << shift) if shift > 0 else size << -shift
+        # the store compares with the range and, where it wraps, subtracts its lower end
+        size += int(max(-row[at.LO], row[at.HI]))
+        out.append(Bound(landing, product, size, shift))
+
+    declared = numbers.precision.accumulator_range()
+    for name, pairs in numbers.sums().items():
+        if name not in used:
+            continue
+        lifts = [int(grid[ROWS[name], at.LIFT_0 + k]) for k in range(len(pairs))]
+        terms = [(_row_sum(numbers, a, name), largest(a), largest(b), lift) for (a, b), lift in zip(pairs, lifts, strict=True)]
+        words = " + ".join(f"{a}·{b}" for a, b in pairs)
+        if declared is None:
+            add(name, words, sum((rows * x) << lift for rows, _, x, lift in terms))
+        else:
+            one = max((w * x) << lift for _, w, x, lift in terms)
+            add(name, words, (1 << declared[0]) + one)
+    c = numbers._constants
+    blends = [("state", "keep", "state", "gain", "current")]
+    if "trace" in used:
+        if isinstance(setting.rule, TruncatedBPTT):
+            add("trace", "gain·state", c["gain"] * largest("state"))
+            add("input_trace", "gain·input", c["gain"] * largest("input"))
+        else:
+            blends += [("trace", "decay", "trace", "gain", "state"), ("input_trace", "decay", "input_trace", "gain", "input")]
+    if "back_current" in used:
+        blends.append(("back_signal", "keep", "signal", "gain", "back_current"))
+    for name, k1, x, k2, y in blends:
+        row = grid[ROWS[name]]
+        size = (abs(c[k1]) << int(row[at.LIFT_0])) * largest(x) + (c[k2] << int(row[at.LIFT_1])) * largest(y)
+        add(name, f"{k1}·{x} + {k2}·{y}", size)
+    if "trace_decay" in used:
+        row = grid[at.TRACE_DECAY]
+        add("trace_decay", "keep + gain·W", (c["keep"] << int(row[at.LIFT_0])) + c["gain"] * largest("W"))
+        for name, y in (("eligibility", "state"), ("input_eligibility", "input")):
+            row = grid[ROWS[name]]
+            size = ((largest("trace_decay") * largest(name)) << int(row[at.LIFT_0])) + (
+                c["gain"] << int(row[at.LIFT_1])
+            ) * largest(y)
+            add(name, f"trace_decay·{name} + gain·{y}", size)
+    if setting.loss == "squared-error":
+        add("error", "readout - target", 2 * largest("readout"))
+    elif not 0 <= numbers.frac("error") <= 28:
+        raise InputError(f"precision.error = {numbers.landings['error'].format}: softmax errors need 0 to 28 fraction bits")
+    for group in setting.training.learn:
+        source, pre = numbers.scaled(group), numbers.presynaptic(group)
+        rate = numbers.rates[group].mantissa
+        terms_of = setting.lanes if group == "A" else setting.terms
+        hidden = numbers.precision.hidden_format(group)
+        stored = max(largest(numbers.plastic(group)), -hidden.lo if hidden else 0)
+        if setting.training.update == "online":
+            add(f"step_{group}", f"rate_{group}·{source}", rate * largest(source))
+            add(group, f"step_{group}·{pre}", terms_of * largest(f"step_{group}") * largest(pre) + stored)
+        else:
+            size = setting.longest * terms_of * largest(source) * largest(pre)
+            if (rate * size).bit_length() + 1 > WIDE:
+                add(group, f"rate_{group}·Σ {source}·{pre} over {setting.longest} steps", rate * size + stored)
+    return out
+
+
+def _row_sum(numbers: FixedNumbers, matrix: str, landing: str) -> int:
+    """Return the largest Σ|code| over the terms of one result: of the actual rows where the matrix does not learn."""
+    setting = numbers.setting
+    net = setting.network
+    form = numbers.landings[matrix].format
+    learned = matrix in setting.training.learn and not (setting.factored and matrix in "WB")
+    fixed = {"A": net.A, "W": net.W, "B": net.B, "feedback": setting.feedback}
+    values = fixed.get(matrix)
+    if matrix == "feedback" and landing in ("current", "signal") and values is not None:
+        values = values.T  # a unit sums over outputs
+    if matrix == "A" and landing == "signal":
+        values = net.A.T
+    if matrix == "W" and landing == "back_current":
+        values = net.W.T
+    counts = {"A": net.n_rec, "W": net.n_rec, "B": net.n_in, "factor_W": net.n_rec, "factor_B": net.n_in, "feedback": net.n_out}
+    if values is not None and not learned:
+        return int(np.abs(form.encode(values)).sum(axis=1).max())
+    count = net.n_out if landing == "signal" else counts[matrix]
+    return count * max(form.hi, -form.lo)
