@@ -6,13 +6,6 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-from neurolrnn_kernels.bptt import History, bptt
-from neurolrnn_kernels.eprop import Eligibility, eprop
-from neurolrnn_kernels.forward import run_forward
-from neurolrnn_kernels.rflo import Traces, rflo_dense, rflo_factored
-from neurolrnn_kernels.rtrl import Influence, rtrl
-from neurolrnn_kernels.structs import CROSS_ENTROPY, SQUARED_ERROR, Constants, Data, Gradients, Lanes, Weights
-from neurolrnn_kernels.tbptt import Ring, tbptt
 from numpy.typing import NDArray
 
 from neurolrnn.errors import InputError
@@ -22,6 +15,13 @@ from neurolrnn.rules import BPTT, RFLO, RTRL, EProp, Rule, TruncatedBPTT
 from neurolrnn.schedule import Piece
 from neurolrnn.tasks.base import Sequences
 from neurolrnn.training import Training
+from neurolrnn_kernels.bptt import History, bptt
+from neurolrnn_kernels.eprop import Eligibility, eprop
+from neurolrnn_kernels.forward import run_forward
+from neurolrnn_kernels.rflo import Traces, rflo_dense, rflo_factored
+from neurolrnn_kernels.rtrl import Influence, rtrl
+from neurolrnn_kernels.structs import CROSS_ENTROPY, SQUARED_ERROR, Constants, Data, Gradients, Lanes, Weights
+from neurolrnn_kernels.tbptt import Ring, tbptt
 
 Array = NDArray[Any]
 LOSS_CODES = {"squared-error": SQUARED_ERROR, "cross-entropy": CROSS_ENTROPY}
@@ -182,7 +182,9 @@ class Engine:
         learned = (c.learn_A, c.learn_W, c.learn_B)
         z = self._numbers.zeros
         # Arrays that this run does not touch stay empty: an online run holds no second copy of its weights.
-        sums = [z("gradient", a.shape if on and not c.direct else (0, 0)) for a, on in zip(plastic, learned, strict=True)]
+        sums = [
+            z("gradient", a.shape if on and not c.direct else (0, 0)) for a, on in zip(plastic, learned, strict=True)
+        ]
         moving = c.momentum != 0
         speeds = [z("gradient", a.shape if moving else (0, 0)) for a in sums]
         return Gradients(*sums, *speeds)
@@ -256,13 +258,33 @@ class Engine:
         """Return the accumulated momentum of each group, in the layout of the network's A, W and B (or A, M, N)."""
         g, num = self._gradients, self._numbers
         parts = {"A": g.velocity_A, "W": g.velocity_W, "B": g.velocity_B}
-        return {
-            k: num.decode("gradient", v if self.factored or k == "A" else v.T) for k, v in parts.items() if v.size
-        }
+        return {k: num.decode("gradient", v if self.factored or k == "A" else v.T) for k, v in parts.items() if v.size}
 
     def outputs(self) -> NDArray[np.float64]:
         """Return the outputs of the last step, (lanes, n_out)."""
         return self._numbers.decode("readout", self._lanes.y)
+
+    def ranges(self) -> dict[str, NDArray[np.float64]]:
+        """Return minimum, 1st percentile, median, 99th percentile and maximum of every variable at this step."""
+        lane, w, num = self._lanes, self._weights, self._numbers
+        found = {
+            "input": lane.x, "state": lane.h, "current": lane.u, "readout": lane.y, "error": lane.e, "A": w.A,
+        }  # fmt: skip
+        if self.factored:
+            found |= {"coupling": lane.z, "factor_W": w.M, "factor_B": w.N}
+        else:
+            found |= {"signal": lane.L, "W": w.Wt, "B": w.Bt}
+        memory = self._memory._asdict()
+        for name, key in (("trace", "p"), ("input_trace", "q")):
+            if key in memory:
+                found[name] = memory[key]
+        if isinstance(self._rule, EProp):
+            found |= {"eligibility": memory["W"], "input_eligibility": memory["B"], "trace_decay": memory["d"]}
+        return {
+            name: np.asarray(np.percentile(num.decode(name, array), (0, 1, 50, 99, 100)), np.float64)
+            for name, array in found.items()
+            if array.size
+        }
 
     def state_rms(self) -> float:
         """Root mean square of the state as it is now."""

@@ -31,6 +31,11 @@ class Divergence(NeurolrnnError, ArithmeticError):
         self.run = run
 
 
+def _is(value: Any, kind: type) -> bool:
+    """Tell whether a value is a number of a kind; True and False are none."""
+    return isinstance(value, kind) and not isinstance(value, bool)
+
+
 def choose(name: str, value: Any, allowed: Iterable[str]) -> str:
     """Return ``value`` if it is one of ``allowed``; otherwise say which are, and which one may have been meant."""
     options = list(allowed)
@@ -43,7 +48,7 @@ def choose(name: str, value: Any, allowed: Iterable[str]) -> str:
 
 def positive_integer(name: str, value: Any, at_least: int = 1) -> int:
     """Return ``value`` as int if it is a whole number of at least ``at_least``."""
-    if isinstance(value, numbers.Integral) and not isinstance(value, bool) and int(value) >= at_least:
+    if _is(value, numbers.Integral) and int(value) >= at_least:
         return int(value)
     raise InputError(f"{name} = {value!r}; a whole number of at least {at_least} is needed")
 
@@ -61,7 +66,7 @@ def real_number(
     lower = f"above {above:g}" if above > -math.inf else f"at least {at_least:g}" if at_least > -math.inf else ""
     upper = f"below {below:g}" if below < math.inf else f"at most {at_most:g}" if at_most < math.inf else ""
     wanted = "a finite number" + "".join(f" {part}" for part in (" and ".join(p for p in (lower, upper) if p),) if part)
-    if isinstance(value, numbers.Real) and not isinstance(value, bool):
+    if _is(value, numbers.Real):
         number = float(value)
         if math.isfinite(number) and number > above and at_least <= number <= at_most and number < below:
             return number

@@ -7,9 +7,6 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-from neurolrnn_kernels import grid as at
-from neurolrnn_kernels.formats import Overflow, QFormat, Rounding
-from neurolrnn_kernels.noise import variable_key
 from numpy.typing import NDArray
 
 from neurolrnn.errors import InputError
@@ -17,6 +14,9 @@ from neurolrnn.network import Network
 from neurolrnn.precision import Landing, Precision
 from neurolrnn.rules import RFLO, EProp, Rule, TruncatedBPTT
 from neurolrnn.training import Training
+from neurolrnn_kernels import grid as at
+from neurolrnn_kernels.formats import Overflow, QFormat, Rounding
+from neurolrnn_kernels.noise import variable_key
 
 Codes = NDArray[Any]
 ROWS = {

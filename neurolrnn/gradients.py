@@ -227,5 +227,3 @@ def angle_degrees(a: NDArray[np.float64], b: NDArray[np.float64]) -> float:
     u, v = u / nu, v / nv
     # accurate near 0 and 180 degrees, where the arc cosine is not (Kahan 2006)
     return float(np.degrees(2.0 * np.arctan2(np.linalg.norm(u - v), np.linalg.norm(u + v))))
-
-

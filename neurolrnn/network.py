@@ -174,7 +174,7 @@ def _gaussian(rng: np.random.Generator, n: int) -> NDArray[np.float64]:
 
 def _symmetric(rng: np.random.Generator, n: int) -> NDArray[np.float64]:
     W = _gaussian(rng, n)
-    return (W + W.T) / np.sqrt(2.0)
+    return np.asarray((W + W.T) / np.sqrt(2.0))
 
 
 def _orthogonal(rng: np.random.Generator, n: int) -> NDArray[np.float64]:

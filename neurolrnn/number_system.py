@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import Any, Protocol
 
 import numpy as np
-from neurolrnn_kernels.grid import real_grid
 from numpy.typing import NDArray
 
 from neurolrnn.fixed_point import FixedNumbers, Setting
 from neurolrnn.precision import Precision
+from neurolrnn_kernels.grid import real_grid
 
 
 class NumberSystem(Protocol):

@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 import numpy as np
-from neurolrnn_kernels.formats import OVERFLOWS, ROUNDINGS, FormatError, Overflow, QFormat, Rounding
 
 from neurolrnn.errors import InputError, choose, positive_integer
+from neurolrnn_kernels.formats import OVERFLOWS, ROUNDINGS, FormatError, Overflow, QFormat, Rounding
 
 FLOATS = ("float32", "float64")
 
@@ -46,7 +46,7 @@ PRESETS: dict[str, dict[str, Any]] = {
         "signal": "s5.18", "coupling": "s5.18", "trace_decay": "s1.22",
     },
 }  # fmt: skip
-"""Named precisions. int8 has 8-bit weights beside 16-bit states; hidden16 accumulates updates at 16 bits behind them."""
+"""Named precisions. int8 has 8-bit weights beside 16-bit states; hidden16 accumulates updates behind them."""
 
 NOISES = ("element", "shared", "lfsr")
 GROUPS = ("A", "W", "B")
@@ -67,9 +67,9 @@ class Precision:
     Parameters
     ----------
     weight, state, ... : str, optional
-        A format per variable, such as ``"s1.6"``, ``"s3.12 floor"`` or ``"s3.12 stochastic wrap"``. Only ``weight``
-        and ``state`` must be given; the others follow (see :data:`PARENTS`). With none at all the run is in floating
-        point.
+        A format per variable, such as ``"s1.6"``, ``"s3.12 floor"`` or ``"s3.12 stochastic wrap"``. Only
+        ``weight`` and ``state`` must be given; the others follow (see :data:`PARENTS`). With none at all the run is
+        in floating point.
     rounding : str
         ``"floor"``, ``"nearest"``, ``"nearest-even"``, ``"toward-zero"`` or ``"stochastic"``, where a format names none.
     update_rounding : str, optional
@@ -138,7 +138,9 @@ class Precision:
                 )
             return
         if self.name in FLOATS:
-            raise InputError(f"precision {self.name!r} takes no formats; leave the name or {next(iter(self.formats))} out")
+            raise InputError(
+                f"precision {self.name!r} takes no formats; leave the name or {next(iter(self.formats))} out"
+            )
         choose("rounding", self.rounding, [r for r in ROUNDINGS if r != "lsb-stochastic"])
         if self.update_rounding is not None:
             choose("update_rounding", self.update_rounding, ROUNDINGS)
@@ -225,7 +227,9 @@ class Precision:
     def _parse(self, variable: str, text: str, *, update: bool = False) -> Landing:
         words = text.split() if isinstance(text, str) else []
         if not words:
-            raise InputError(f"precision.{variable} = {text!r}; a format such as 's1.6' or 's3.12 floor wrap' is needed")
+            raise InputError(
+                f"precision.{variable} = {text!r}; a format such as 's1.6' or 's3.12 floor wrap' is needed"
+            )
         rounding = self.update_rounding or self.rounding if update else self.rounding
         overflow = self.overflow
         for word in words[1:]:

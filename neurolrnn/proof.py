@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from neurolrnn_kernels import grid as at
 
 from neurolrnn.errors import InputError
 from neurolrnn.fixed_point import ROWS, FixedNumbers
 from neurolrnn.rules import EProp, TruncatedBPTT
+from neurolrnn_kernels import grid as at
 
 NARROW, WIDE = 31, 63
 
@@ -101,7 +101,10 @@ def bounds(numbers: FixedNumbers) -> list[Bound]:
         if name not in used:
             continue
         lifts = [int(grid[ROWS[name], at.LIFT_0 + k]) for k in range(len(pairs))]
-        terms = [(_row_sum(numbers, a, name), largest(a), largest(b), lift) for (a, b), lift in zip(pairs, lifts, strict=True)]
+        terms = [
+            (_row_sum(numbers, a, name), largest(a), largest(b), lift)
+            for (a, b), lift in zip(pairs, lifts, strict=True)
+        ]
         words = " + ".join(f"{a}·{b}" for a, b in pairs)
         if declared is None:
             add(name, words, sum((rows * x) << lift for rows, _, x, lift in terms))
@@ -115,7 +118,10 @@ def bounds(numbers: FixedNumbers) -> list[Bound]:
             add("trace", "gain·state", c["gain"] * largest("state"))
             add("input_trace", "gain·input", c["gain"] * largest("input"))
         else:
-            blends += [("trace", "decay", "trace", "gain", "state"), ("input_trace", "decay", "input_trace", "gain", "input")]
+            blends += [
+                ("trace", "decay", "trace", "gain", "state"),
+                ("input_trace", "decay", "input_trace", "gain", "input"),
+            ]
     if "back_current" in used:
         blends.append(("back_signal", "keep", "signal", "gain", "back_current"))
     for name, k1, x, k2, y in blends:
@@ -134,7 +140,9 @@ def bounds(numbers: FixedNumbers) -> list[Bound]:
     if setting.loss == "squared-error":
         add("error", "readout - target", 2 * largest("readout"))
     elif not 0 <= numbers.frac("error") <= 28:
-        raise InputError(f"precision.error = {numbers.landings['error'].format}: softmax errors need 0 to 28 fraction bits")
+        raise InputError(
+            f"precision.error = {numbers.landings['error'].format}: softmax errors need 0 to 28 fraction bits"
+        )
     for group in setting.training.learn:
         source, pre = numbers.scaled(group), numbers.presynaptic(group)
         rate = numbers.rates[group].mantissa
@@ -165,7 +173,14 @@ def _row_sum(numbers: FixedNumbers, matrix: str, landing: str) -> int:
         values = net.A.T
     if matrix == "W" and landing == "back_current":
         values = net.W.T
-    counts = {"A": net.n_rec, "W": net.n_rec, "B": net.n_in, "factor_W": net.n_rec, "factor_B": net.n_in, "feedback": net.n_out}
+    counts = {
+        "A": net.n_rec,
+        "W": net.n_rec,
+        "B": net.n_in,
+        "factor_W": net.n_rec,
+        "factor_B": net.n_in,
+        "feedback": net.n_out,
+    }
     if values is not None and not learned:
         return int(np.abs(form.encode(values)).sum(axis=1).max())
     count = net.n_out if landing == "signal" else counts[matrix]

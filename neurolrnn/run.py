@@ -122,6 +122,8 @@ class Run:
         Seconds.
     saturation : dict, optional
         Events of fixed-point arithmetic: per variable a dict of counts.
+    numerics : dict, optional
+        Every format, rate and width that a fixed-point run really used, as plain data.
     state : dict of str to array
         What a resumed run needs besides the weights.
     position : dict of str to int
@@ -141,6 +143,7 @@ class Run:
     versions: dict[str, str] = field(default_factory=dict)
     timing: dict[str, float] = field(default_factory=dict)
     saturation: dict[str, dict[str, int]] | None = None
+    numerics: dict[str, Any] | None = None
     state: dict[str, NDArray[Any]] = field(default_factory=dict)
     position: dict[str, int] = field(default_factory=dict)
 
@@ -149,7 +152,7 @@ class Run:
             object.__setattr__(self, name, value)
 
         choose("status", self.status, STATUSES)
-        for name in ("experiment", "metrics", "warnings", "versions", "timing", "saturation", "position"):
+        for name in ("experiment", "metrics", "warnings", "versions", "timing", "saturation", "numerics", "position"):
             put(name, plain(getattr(self, name)))
         put("records", _arrays("records", self.records))
         put("state", _arrays("state", self.state))
@@ -197,7 +200,7 @@ class Run:
             rows.append(("loss", f"{self.loss[0]:.4g} at first, {self.loss[-1]:.4g} at last"))
         rows += [(key.replace("_", " "), _metric(key, value)) for key, value in self.metrics.items()]
         for variable, counts in (self.saturation or {}).items():
-            rows.append((f"{variable} events", ", ".join(f"{count:,} {kind}" for kind, count in counts.items())))
+            rows.append((f"{variable}", ", ".join(_count(kind, n, counts) for kind, n in counts.items() if n)))
         rows += [(f"{key.removesuffix('_s').replace('_', ' ')} time", _seconds(s)) for key, s in self.timing.items()]
         return text_table(rows)
 
@@ -263,7 +266,18 @@ class Run:
         return plot_run(self, path)
 
 
-_META = ("experiment", "status", "message", "metrics", "warnings", "versions", "timing", "saturation", "position")
+_META = (
+    "experiment",
+    "status",
+    "message",
+    "metrics",
+    "warnings",
+    "versions",
+    "timing",
+    "saturation",
+    "numerics",
+    "position",
+)
 
 
 def _options(options: Mapping[str, Any]) -> str:
@@ -283,6 +297,11 @@ def _training(training: Mapping[str, Any]) -> str:
 def _precision(options: Mapping[str, Any]) -> str:
     shown = [f"{key} {options[key]}" for key in ("weight", "state", "rounding", "update_rounding") if key in options]
     return str(options.get("preset", options.get("name", "?"))) + (f" ({', '.join(shown)})" if shown else "")
+
+
+def _count(kind: str, count: int, counts: Mapping[str, int]) -> str:
+    share = f" ({100 * count / counts['updates']:.0f} %)" if kind == "dead_updates" and counts.get("updates") else ""
+    return f"{count:,} {kind.replace('_', ' ')}{share}"
 
 
 def _metric(name: str, value: float) -> str:

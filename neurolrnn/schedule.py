@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
-from neurolrnn_kernels.structs import END, START
 from numpy.typing import NDArray
 
 from neurolrnn.tasks.base import Sequences
+from neurolrnn_kernels.structs import END, START
 
 
 @dataclass(frozen=True, eq=False)
@@ -104,6 +105,6 @@ class Schedule:
             whole = self.epoch(k)
             cuts = ends[(ends > max(step, whole.first)) & (ends < self.first[k + 1])]
             edges = [max(step, whole.first), *map(int, cuts), int(self.first[k + 1])]
-            for a, b in zip(edges[:-1], edges[1:], strict=True):
+            for a, b in pairwise(edges):
                 part = slice(a - whole.first, b - whole.first)
                 yield Piece(a, whole.rows[part], whole.flags[part])

@@ -7,7 +7,6 @@ import time
 from collections.abc import Mapping
 from importlib import metadata
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,6 +29,7 @@ DIVERGED_AT = 1e4
 """A run has diverged when an output exceeds this times the largest target (or 1)."""
 SPECTRUM_UP_TO = 256
 """Largest n_rec whose spectral radius is recorded along the way; above, it would cost more than the learning."""
+QUANTILES = ("min", "p1", "median", "p99", "max")
 CHECKPOINT_SECONDS = 30.0
 KERNEL_SECONDS = 0.3
 """Longest time in one kernel call, so that Ctrl-C and the progress bar are served."""
@@ -52,6 +52,7 @@ def simulate(
     learn: tuple[str, ...] = ("A", "W", "B"),
     shuffle: bool = True,
     records: int = 50,
+    ranges: bool = False,
     seed: int = 0,
     chip: str | None = None,
     progress: bool = True,
@@ -71,7 +72,7 @@ def simulate(
         How: :class:`RFLO`, :class:`TruncatedBPTT`, :class:`EProp`, :class:`RTRL` or :class:`BPTT`.
     precision : Precision, optional
         Numbers it is calculated with; default float32.
-    learning_rate, update, epochs, batch, loss_steps, momentum, clamp, learn, shuffle, records
+    learning_rate, update, epochs, batch, loss_steps, momentum, clamp, learn, shuffle, records, ranges
         See :class:`Training`, which can be given whole as ``training`` instead.
     seed : int
         Seeds the random feedback and the order of the sequences.
@@ -103,6 +104,7 @@ def simulate(
         training = Training(
             learning_rate=learning_rate, update=update, epochs=epochs, batch=batch, loss_steps=loss_steps,  # type: ignore[arg-type]
             momentum=momentum, clamp=clamp, learn=tuple(learn), shuffle=shuffle, records=records,
+            ranges=ranges,
         )  # fmt: skip
     if chip is not None:
         raise InputError(f"chip = {chip!r}: this version holds no chip models; leave it out")
@@ -159,7 +161,6 @@ class _Session:
         self.curves: dict[str, list[float]] = {}
         self.sums = np.zeros(2)  # loss and error weight since the last record
         self.timing = {"kernel": 0.0, "compile": 0.0, "total": 0.0}
-        self.warnings: list[str] = []
 
     def resume(self, run: Run) -> None:
         """Go on where an unfinished run stopped."""
@@ -246,6 +247,9 @@ class _Session:
                 point["spectral_radius"] = engine.network().spectral_radius()
             except FloatingPointError:
                 point["spectral_radius"] = float("inf")
+        if self.training.ranges:
+            for name, five in engine.ranges().items():
+                point.update({f"range.{name}.{k}": v for k, v in zip(QUANTILES, five, strict=True)})
         for key, value in point.items():
             self.curves.setdefault(key, []).append(value)
         self.sums[:] = 0.0
@@ -275,7 +279,7 @@ class _Session:
         )
 
     def _result(self, status: str, message: str) -> Run:
-        engine, warnings = self.engine, list(self.warnings)
+        engine, warnings = self.engine, self._clipped()
         try:
             network = engine.network()
         except FloatingPointError:
@@ -299,10 +303,21 @@ class _Session:
             warnings=warnings,
             versions=_versions(),
             timing=dict(self.timing),
-            saturation=None,
+            saturation=self.numbers.counters() if self.numbers else None,
+            numerics=self.numbers.report() if self.numbers else None,
             state={**engine.state(), "sums": self.sums.copy()},
             position={"step": self.step, "total_steps": self.schedule.total},
         )
+
+    def _clipped(self) -> list[str]:
+        """Say which given values lay outside their format."""
+        if self.numbers is None:
+            return []
+        lost = []
+        for name, count in self.numbers.clipped.items():
+            form = self.numbers.report()["formats"].get(name, "its format").split()[0]
+            lost.append(f"{count} values of {name} lie outside {form} and were saturated before the run")
+        return lost
 
     def _zero_updates(self, network: Network) -> list[str]:
         found = []

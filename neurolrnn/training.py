@@ -59,6 +59,9 @@ class Training:
         Whether each epoch draws a new order of the training sequences, by the run's seed.
     records : int
         Number of points in the curves of a run.
+    ranges : bool
+        Whether each point also keeps minimum, 1st percentile, median, 99th percentile and maximum of every variable
+        at that step, as curves ``range.<variable>.<quantile>``.
 
     Raises
     ------
@@ -76,6 +79,7 @@ class Training:
     learn: tuple[str, ...] = ("A", "W", "B")
     shuffle: bool = True
     records: int = 50
+    ranges: bool = False
 
     def __post_init__(self) -> None:
         def put(name: str, value: Any) -> None:
@@ -102,8 +106,9 @@ class Training:
             put("clamp", _per_group("clamp", self.clamp, _bound) or None)
         elif self.clamp is not None:
             put("clamp", _bound("clamp", self.clamp))
-        if not isinstance(self.shuffle, bool):
-            raise InputError(f"shuffle = {self.shuffle!r}; true or false is needed")
+        for name in ("shuffle", "ranges"):
+            if not isinstance(getattr(self, name), bool):
+                raise InputError(f"{name} = {getattr(self, name)!r}; true or false is needed")
 
     @property
     def rates(self) -> dict[str, float]:
@@ -135,6 +140,7 @@ class Training:
             "learn": list(self.learn),
             "shuffle": self.shuffle,
             "records": self.records,
+            "ranges": self.ranges,
         }
 
 

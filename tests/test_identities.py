@@ -184,7 +184,9 @@ def test_rflo_changes_weights_in_n_out_directions(storage: Any, momentum: float)
 def test_other_rules_leave_that_subspace(key: str) -> None:
     network, data = long_data(4000)
     rule = LEAKY[key]
-    run = train(network, data, rule, learning_rate=0.01 if rule.online else 0.003, update="online" if rule.online else "episode")
+    run = train(
+        network, data, rule, learning_rate=0.01 if rule.online else 0.003, update="online" if rule.online else "episode"
+    )
     assert change(run)[2] > 1e-3
 
 
@@ -321,7 +323,9 @@ def test_golden_saddle() -> None:
     student, teacher = scalar(0.0, float(p["w"]), 0.0), scalar(1.0, float(p["w_star"]), float(p["c"]))
     want = [float(v) for v in case["rflo_delta_at_zero_ahat1"]]
     assert scalar_update("rflo", student, teacher, p, 80) == pytest.approx(want, rel=2e-14, abs=4e-15)
-    assert total_loss(student, impulses(teacher, 80), loss_steps="final") == pytest.approx(float(case["loss"]), rel=2e-14)
+    assert total_loss(student, impulses(teacher, 80), loss_steps="final") == pytest.approx(
+        float(case["loss"]), rel=2e-14
+    )
 
 
 @pytest.mark.parametrize("rule", ["bptt", "tbptt", "rflo", "rflo_sym", "fa_bptt"])

@@ -98,7 +98,9 @@ def descend_matvec(v: Any, vd: Any, work: Any, Wt: Any, H: Any, p: Any, g: Any, 
 
 
 @overload(descend_matvec)
-def _descend_matvec(v: Any, vd: Any, work: Any, Wt: Any, H: Any, p: Any, g: Any, acc: Any, h: Any, t: int) -> Callable[..., Any]:
+def _descend_matvec(
+    v: Any, vd: Any, work: Any, Wt: Any, H: Any, p: Any, g: Any, acc: Any, h: Any, t: int
+) -> Callable[..., Any]:
     return _pick("descend_matvec", Wt)
 
 
@@ -195,4 +197,4 @@ def _within(y: Any, limit: float) -> Callable[..., Any]:
 
 
 def _pick(name: str, array: Any) -> Callable[..., Any]:
-    return getattr(fixed if is_integer(array) else real, name)  # type: ignore[no-any-return]
+    return getattr(fixed if is_integer(array) else real, name)

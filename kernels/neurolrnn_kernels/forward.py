@@ -25,7 +25,7 @@ from neurolrnn_kernels.structs import END, START
 
 @kernel
 def gather(data: Any, s: int, lane: Any) -> bool:
-    """Copy the inputs, targets and weights of step s into the lanes; tell whether any lane has an error to learn from."""
+    """Copy inputs, targets and weights of step s into the lanes; tell whether any lane has an error to learn from."""
     active = False
     for b in range(data.rows.shape[1]):
         row = data.rows[s, b]

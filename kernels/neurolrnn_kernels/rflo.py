@@ -78,7 +78,16 @@ def rflo_dense(data: Any, net: Any, c: Any, grid: Any, lane: Any, trace: Any, gr
                     else:
                         clear(lane.drive)
                         descend_matvec(
-                            grid[at.W], grid[at.CURRENT], lane.work, net.Wt, net.hidden_W, trace.p, lane.g_rec, lane.drive, lane.h, t
+                            grid[at.W],
+                            grid[at.CURRENT],
+                            lane.work,
+                            net.Wt,
+                            net.hidden_W,
+                            trace.p,
+                            lane.g_rec,
+                            lane.drive,
+                            lane.h,
+                            t,
                         )
                         fused = True
             else:

@@ -123,7 +123,18 @@ def tbptt(data: Any, net: Any, c: Any, grid: Any, lane: Any, ring: Any, grad: An
                         clip(grid[at.W], net.Wt, c.clip_W)
                     else:
                         clear(lane.drive)
-                        descend_matvec(grid[at.W], grid[at.CURRENT], lane.work, net.Wt, net.hidden_W, ring.p, ring.g, lane.drive, lane.h, t)
+                        descend_matvec(
+                            grid[at.W],
+                            grid[at.CURRENT],
+                            lane.work,
+                            net.Wt,
+                            net.hidden_W,
+                            ring.p,
+                            ring.g,
+                            lane.drive,
+                            lane.h,
+                            t,
+                        )
                         fused = True
             else:
                 if c.learn_W:

@@ -67,7 +67,9 @@ class Sequences:
             raise InputError(f"starts must rise from 0 to the number of steps ({steps}), one entry more than sequences")
         mask = np.array(self.mask, dtype=np.float64) if np.size(self.mask) else np.ones(steps)
         if mask.shape != (steps,) or not np.isfinite(mask).all() or (mask < 0).any():
-            raise InputError(f"mask has shape {mask.shape}; one finite weight of at least 0 per step ({steps}) is needed")
+            raise InputError(
+                f"mask has shape {mask.shape}; one finite weight of at least 0 per step ({steps}) is needed"
+            )
         if not mask.any():
             raise InputError("mask is 0 at every step, so nothing would be learned; give some step a weight above 0")
         for name, array in (("inputs", inputs), ("targets", targets), ("starts", starts), ("mask", mask)):
@@ -76,7 +78,9 @@ class Sequences:
         if self.labels is not None:
             labels = np.array(self.labels, dtype=np.int64)
             if labels.shape != (len(starts) - 1,) or (labels < 0).any() or (labels >= targets.shape[1]).any():
-                raise InputError(f"labels must be one class in 0..{targets.shape[1] - 1} per sequence ({len(starts) - 1})")
+                raise InputError(
+                    f"labels must be one class in 0..{targets.shape[1] - 1} per sequence ({len(starts) - 1})"
+                )
             labels.flags.writeable = False
             object.__setattr__(self, "labels", labels)
 
@@ -120,7 +124,9 @@ class Sequences:
         """
         xs, ys = _split("inputs", inputs, 2), _split("targets", targets, 2)
         if len(xs) != len(ys):
-            raise InputError(f"there are {len(xs)} input sequences and {len(ys)} target sequences; give as many of each")
+            raise InputError(
+                f"there are {len(xs)} input sequences and {len(ys)} target sequences; give as many of each"
+            )
         for s, (x, y) in enumerate(zip(xs, ys, strict=True)):
             if len(x) != len(y):
                 raise InputError(f"sequence {s} has {len(x)} input steps and {len(y)} target steps")
@@ -144,11 +150,15 @@ def _split(name: str, value: Any, ndim: int) -> list[NDArray[np.float64]]:
         if value.ndim == ndim:
             value = value[np.newaxis]
         if value.ndim != ndim + 1 or 0 in value.shape:
-            raise InputError(f"{name} has shape {value.shape}; ({'T, n' if ndim == 2 else 'T'}) or one axis more is needed")
+            raise InputError(
+                f"{name} has shape {value.shape}; ({'T, n' if ndim == 2 else 'T'}) or one axis more is needed"
+            )
     parts = [np.asarray(part, dtype=np.float64) for part in value]
     for s, part in enumerate(parts):
         if part.ndim != ndim or 0 in part.shape:
-            raise InputError(f"{name}: sequence {s} has shape {part.shape}; {ndim} dimensions are needed, none of them empty")
+            raise InputError(
+                f"{name}: sequence {s} has shape {part.shape}; {ndim} dimensions are needed, none of them empty"
+            )
     if not parts:
         raise InputError(f"{name} holds no sequence")
     return parts

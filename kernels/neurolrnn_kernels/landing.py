@@ -1,0 +1,163 @@
+"""How a row of exact integers comes to rest: rounding, overflow, updates of weights, and what is counted.
+
+docs/numerics.md is the contract. The working type is the row's own (int32 or int64); formats, shifts, modes and
+random streams are numbers in the grid row ``v``. Modes branch once a row, never inside a loop. Every expression is
+cast back to the working type at each operation: Numba would otherwise widen to 64 bits and lose the vector lanes.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from neurolrnn_kernels import grid as at
+from neurolrnn_kernels.jit import inlined
+from neurolrnn_kernels.noise import shift_register, stream, word
+
+FLOOR, NEAREST, NEAREST_EVEN, TOWARD_ZERO, STOCHASTIC, LSB_STOCHASTIC = range(6)
+SATURATE, WRAP = 0, 1
+
+
+@inlined
+def round_row(v: Any, row: Any, t: int, base: int) -> None:
+    """Drop ``v[SHIFT]`` bits of every number in ``row``, in place; ``base`` is the element number of the first."""
+    I = row.dtype.type
+    bits = row.itemsize * 8 - 1
+    s = v[at.SHIFT]
+    if s == 0:
+        return
+    if s < 0:
+        for i in range(row.shape[0]):
+            row[i] = I(row[i] << (-s & bits))
+        return
+    mode = v[at.ROUNDING]
+    half = I(1) << I(s - 1)
+    if mode == FLOOR:
+        for i in range(row.shape[0]):
+            row[i] = I(row[i] >> (s & bits))
+    elif mode == NEAREST:
+        for i in range(row.shape[0]):
+            row[i] = I(I(row[i] + half) >> (s & bits))
+    elif mode == NEAREST_EVEN:
+        for i in range(row.shape[0]):
+            # a tie goes up only from an odd number: add one less than half, and the last bit kept
+            odd = I(I(row[i] >> (s & bits)) & 1)
+            row[i] = I(I(row[i] + half - 1 + odd) >> (s & bits))
+    elif mode == TOWARD_ZERO:
+        for i in range(row.shape[0]):
+            down = I(half + half - 1) if row[i] < 0 else I(0)
+            row[i] = I(I(row[i] + down) >> (s & bits))
+    else:
+        _round_randomly(v, row, t, base)
+
+
+@inlined
+def _round_randomly(v: Any, row: Any, t: int, base: int) -> None:
+    I = row.dtype.type
+    bits = row.itemsize * 8 - 1
+    s = v[at.SHIFT]
+    used = min(s, v[at.RANDOM_BITS])
+    drop = np.uint32(32 - used)
+    up = s - used
+    offset = I((1 << up) >> 1)
+    lsb = v[at.ROUNDING] == LSB_STOCHASTIC
+    stride = v[at.STRIDE]
+    if stride < 0:  # a shift register: one number after the other
+        state = v[at.LFSR]
+        for i in range(row.shape[0]):
+            state = shift_register(state)
+            r = I(I((state >> (32 - used)) << up) + offset)
+            row[i] = _one_lsb(row[i], r, s) if lsb else I(I(row[i] + r) >> (s & bits))
+        v[at.LFSR] = state
+        return
+    start = stream(v[at.KEY], t)
+    if lsb:
+        for i in range(row.shape[0]):
+            r = I(I(word(start, (base + i) * stride) >> drop) << (up & bits)) + offset
+            a = I(abs(row[i]))
+            m = I(min(I(I(a + I(r)) >> (s & bits)), I(1)))
+            row[i] = I(-m) if row[i] < 0 else m
+    else:
+        for i in range(row.shape[0]):
+            r = I(I(word(start, (base + i) * stride) >> drop) << (up & bits)) + offset
+            row[i] = I(I(row[i] + I(r)) >> (s & bits))
+
+
+@inlined
+def _one_lsb(x: Any, r: Any, s: int) -> int:
+    m = min((abs(int(x)) + int(r)) >> s, 1)
+    return -m if x < 0 else m
+
+
+@inlined
+def store_row(v: Any, out: Any, row: Any, lo: int, hi: int) -> None:
+    """Store rounded numbers in ``out``, within the range, and count those outside it."""
+    I = row.dtype.type
+    low, high = I(lo), I(hi)
+    events = 0
+    if v[at.OVERFLOW] == SATURATE:
+        for i in range(row.shape[0]):
+            c = min(max(row[i], low), high)
+            events += c != row[i]
+            out[i] = c
+    else:
+        mask = I(hi - lo)
+        for i in range(row.shape[0]):
+            c = I(I(I(row[i] - low) & mask) + low)
+            events += c != row[i]
+            out[i] = c
+    v[at.EVENTS] += events
+
+
+@inlined
+def land_row(v: Any, out: Any, row: Any, t: int, base: int) -> None:
+    """Round a row in place and store it."""
+    round_row(v, row, t, base)
+    store_row(v, out, row, v[at.LO], v[at.HI])
+
+
+@inlined
+def count_nonzero(row: Any) -> int:
+    """Count the numbers of a row that are not 0."""
+    n = 0
+    for i in range(row.shape[0]):
+        n += row[i] != 0
+    return n
+
+
+@inlined
+def update_row(v: Any, W: Any, H: Any, row: Any, t: int, base: int) -> None:
+    """Subtract the rounded updates in ``row`` from the weights W, or from the hidden weights H where there are any."""
+    I = row.dtype.type
+    wanted = count_nonzero(row)
+    round_row(v, row, t, base)
+    v[at.UPDATES] += wanted
+    v[at.DEAD] += wanted - count_nonzero(row)
+    if H.shape[0] == 0:
+        for i in range(row.shape[0]):
+            row[i] = I(I(W[i]) - row[i])
+        store_row(v, W, row, v[at.LO], v[at.HI])
+    else:
+        for i in range(row.shape[0]):
+            row[i] = I(I(H[i]) - row[i])
+        store_row(v, H, row, v[at.LO], v[at.HI])
+        show_row(v, W, H, row)
+
+
+@inlined
+def show_row(v: Any, W: Any, H: Any, row: Any) -> None:
+    """Round hidden weights to what the network sees, to nearest."""
+    I = row.dtype.type
+    bits = row.itemsize * 8 - 1
+    s = v[at.VISIBLE_SHIFT]
+    half = I((1 << s) >> 1)
+    for i in range(row.shape[0]):
+        row[i] = I(I(I(H[i]) + half) >> (s & bits))
+    store_row(v, W, row, v[at.VISIBLE_LO], v[at.VISIBLE_HI])
+
+
+@inlined
+def hidden_row(H: Any, j: int) -> Any:
+    """Return row j of the hidden weights, or an empty row where there are none."""
+    return H[j] if H.shape[1] > 0 else H[0]
