@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-import difflib
-import inspect
-import re
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field, fields
 from functools import cached_property
 from importlib import resources
@@ -14,10 +10,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from neurolrnn import tasks, toml_text
-from neurolrnn.errors import InputError, choose, positive_integer, real_number
-from neurolrnn.network import KINDS, Kind, Network
+from neurolrnn.errors import InputError, positive_integer
+from neurolrnn.experiment_keys import TABLES, Drawing, check_names, left_out, task_options, told
+from neurolrnn.network import KINDS, Network
 from neurolrnn.precision import Precision
-from neurolrnn.rules import RULES, Rule, make_rule
+from neurolrnn.rules import Rule, make_rule
 from neurolrnn.tasks import TASKS, Task
 from neurolrnn.training import Training, check_rule
 
@@ -25,41 +22,6 @@ if TYPE_CHECKING:
     from neurolrnn.run import Run
 
 BUILTIN = "the built-in experiment"
-
-
-@dataclass(frozen=True)
-class Drawing:
-    """How the network is drawn: the table ``[network]``. See :meth:`neurolrnn.Network.random`.
-
-    Parameters
-    ----------
-    n_rec : int
-        Number of recurrent units; inputs and outputs are the task's.
-    leak, spectral_radius, kind, input_scale, output_scale
-        As in :meth:`neurolrnn.Network.random`.
-    seed : int, optional
-        Seed of the weights; the experiment's seed if left out.
-    """
-
-    n_rec: int
-    leak: float = 1.0
-    spectral_radius: float = 0.9
-    kind: Kind = "gaussian"
-    input_scale: float = 1.0
-    output_scale: float = 0.1
-    seed: int | None = None
-
-    def __post_init__(self) -> None:
-        def put(name: str, value: Any) -> None:
-            object.__setattr__(self, name, value)
-
-        put("n_rec", positive_integer("n_rec", self.n_rec))
-        put("leak", real_number("leak", self.leak, above=0.0, at_most=1.0))
-        for name in ("spectral_radius", "input_scale", "output_scale"):
-            put(name, real_number(name, getattr(self, name), at_least=0.0))
-        choose("kind", self.kind, KINDS)
-        if self.seed is not None:
-            put("seed", positive_integer("seed", self.seed, 0))
 
 
 @dataclass(frozen=True, eq=False)
@@ -101,9 +63,9 @@ class Experiment:
     notes: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        with _told(self.where):
+        with told(self.where):
             positive_integer("seed", self.seed, 0)
-        with _told(self.where, "training"):
+        with told(self.where, "training"):
             check_rule(self.rule, self.training)
 
     @classmethod
@@ -146,7 +108,7 @@ class Experiment:
             raise InputError(f"{where}: the network was given as arrays, so no experiment file can make it again")
         if task["name"] not in TASKS:
             raise InputError(f"{where}: task {task['name']!r} was given as arrays, so no experiment file can make it")
-        known = {"name", *_task_options(task["name"])}
+        known = {"name", *task_options(task["name"])}
         tables = {
             "seed": said["seed"],
             "task": {key: value for key, value in task.items() if key in known},
@@ -178,27 +140,27 @@ class Experiment:
             name: {k: v for k, v in table.items() if v is not None} if isinstance(table, Mapping) else table
             for name, table in merged.items()
         }
-        notes = [note for table in ("task", "rule", "precision") for note in _left_out(given, set_keys, table)]
+        notes = [note for table in ("task", "rule", "precision") for note in left_out(given, set_keys, table)]
 
         def place(*parts: str) -> str:
             mine = [f"--set {key}" for key in set_keys if key.split(".")[0] in parts]
             return f"{where} with {' '.join(mine)}" if mine else where
 
-        _check_names(given, {name: place(name) for name in (*given, *TABLES)})
+        check_names(given, {name: place(name) for name in (*given, *TABLES)})
         options = {name: dict(given.get(name, {})) for name in TABLES}
-        with _told(place("network"), "network"):
+        with told(place("network"), "network"):
             if "n_rec" not in options["network"]:
                 raise InputError("n_rec is missing; give the number of recurrent units, such as n_rec = 16")
             network = Drawing(**options["network"])
-        with _told(place("rule"), "rule"):
+        with told(place("rule"), "rule"):
             rule = make_rule(**options["rule"])
-        with _told(place("training"), "training"):
+        with told(place("training"), "training"):
             training = Training(**options["training"])
-        with _told(place("precision"), "precision"):
+        with told(place("precision"), "precision"):
             precision = Precision.from_dict(options["precision"])
-        with _told(place("seed")):
+        with told(place("seed")):
             seed = positive_integer("seed", given.get("seed", 0), 0)
-        with _told(place("training", "rule"), "training"):
+        with told(place("training", "rule"), "training"):
             check_rule(rule, training)
         return cls(options["task"], network, rule, training, precision, seed, where, tuple(notes))
 
@@ -223,11 +185,11 @@ class Experiment:
 
     @cached_property
     def _built(self) -> tuple[Network, Task]:
-        with _told(self.where, "task"):
+        with told(self.where, "task"):
             task = tasks.load(**self.task)
         drawn = asdict(self.network)
         drawn["seed"] = self.seed if self.network.seed is None else self.network.seed
-        with _told(self.where, "network"):
+        with told(self.where, "network"):
             return Network.random(task.n_in, n_out=task.n_out, **drawn), task
 
     @cached_property
@@ -296,103 +258,6 @@ class Experiment:
                 f"{self.where}: the run to resume is of another experiment ({changes}). Resume it with its own "
                 f"settings, or start anew without resume"
             )
-
-
-TABLES = ("task", "network", "rule", "training", "precision")
-
-
-def _task_options(name: str) -> list[str]:
-    return list(inspect.signature(TASKS[name].make).parameters)
-
-
-def _known(table: str, given: Mapping[str, Any]) -> list[str] | None:
-    """Return the keys that a table may have, or None where only the part itself knows."""
-    if table == "precision":
-        return None
-    if table in ("network", "training"):
-        return [f.name for f in fields(Drawing if table == "network" else Training)]
-    if table == "rule":
-        return ["name", *(f.name for f in fields(RULES[given["name"]]))]
-    return ["name", *_task_options(given["name"])]
-
-
-def _left_out(given: dict[str, Any], set_keys: list[str], table: str) -> list[str]:
-    """Take out the file's options that what was set in their place does not have; return a note if there were any."""
-    options, head = given.get(table), "preset" if table == "precision" else "name"
-    if f"{table}.{head}" not in set_keys or not isinstance(options, dict):
-        return []
-    if table == "precision":
-        known = [head]
-    elif options["name"] in (RULES if table == "rule" else TASKS):
-        known = _known(table, options) or []
-    else:
-        return []  # an unknown name, refused later in better words
-    dropped = [key for key in options if key not in known and f"{table}.{key}" not in set_keys]
-    for key in dropped:
-        del options[key]
-    names = ", ".join(f"{table}.{key}" for key in dropped)
-    return [f"{names} left out: not part of {table}.{head} = {options[head]!r}"] if dropped else []
-
-
-def _check_names(given: Mapping[str, Any], places: Mapping[str, str]) -> None:
-    """Refuse unknown tables and keys, tables that are none, and missing or unknown names of task and rule."""
-    for name, table in given.items():
-        if name not in ("seed", *TABLES):
-            home = _home(name)
-            raise InputError(
-                f"{places[name]}: {name} is not known at the top; allowed: seed, "
-                f"{', '.join(f'[{t}]' for t in TABLES)}{_hint(name, ('seed', *TABLES)) if not home else ''}{home}"
-            )
-        if name != "seed" and not isinstance(table, Mapping):
-            named = name in ("task", "rule") and isinstance(table, str)
-            example = f' and below it name = "{table}"' if named else ""
-            raise InputError(f"{places[name]}: {name} = {table!r}; a table is needed: write [{name}]{example}")
-    for name, choices in (("task", list(TASKS)), ("rule", list(RULES))):
-        if "name" not in given.get(name, {}):
-            raise InputError(
-                f"{places[name]}: {name}.name is missing; give a table [{name}] with one of {', '.join(choices)}"
-            )
-        with _told(places[name], name):
-            choose("name", given[name]["name"], choices)
-    for name, table in given.items():
-        known = _known(name, table) if name in TABLES else None
-        for key in table if known is not None else ():
-            if known is not None and key not in known:
-                of = f" {table['name']!r}" if name in ("task", "rule") else ""
-                home = _home(key)
-                raise InputError(
-                    f"{places[name]}: {name}.{key} = {table[key]!r} is not known; allowed in [{name}]"
-                    f"{f' for {name}{of}' if of else ''}: {', '.join(known)}{_hint(key, known) or home}"
-                )
-
-
-def _hint(word: str, known: Iterable[str]) -> str:
-    close = difflib.get_close_matches(word, list(known), n=1)
-    return f"; did you mean {close[0]!r}?" if close else ""
-
-
-def _home(key: str) -> str:
-    """Say which table a misplaced key belongs in."""
-    for table in ("network", "training"):
-        if key in (_known(table, {}) or ()):
-            return f"; {key} belongs in [{table}]"
-    for name, rule in RULES.items():
-        if key in {f.name for f in fields(rule)}:
-            return f"; {key} belongs in [rule], for {name}"
-    return ""
-
-
-@contextmanager
-def _told(where: str, table: str = "") -> Iterator[None]:
-    """Put file and table in front of what a part says about its options."""
-    try:
-        yield
-    except InputError as error:
-        text = str(error)
-        if table and not re.match(rf"{table}\b", text):
-            # "leak = 2; ..." becomes "table.leak = 2; ..."; a sentence gets the table's name in front.
-            text = f"{table}.{text}" if re.match(r"[A-Za-z_][\w.]* (= |is )", text) else f"[{table}] {text}"
-        raise InputError(f"{where}: {text}") from error
 
 
 def _differences(a: Any, b: Any, name: str = "") -> list[str]:

@@ -146,6 +146,10 @@ class FixedNumbers:
         """Return the variable that learns for a group: the weights, or the factor of factored storage."""
         return f"factor_{group}" if self.setting.factored and group != "A" else group
 
+    def learned_format(self, group: str) -> QFormat:
+        """Return the format in which updates of a group accumulate: the hidden one, or that of what learns."""
+        return self.precision.hidden_format(group) or self.landings[self.plastic(group)].format
+
     def frac(self, variable: str) -> int:
         """Return the fraction bits of a variable."""
         return self.landings[variable].format.frac_bits
@@ -153,7 +157,7 @@ class FixedNumbers:
     def _clamp_codes(self) -> dict[str, int | None]:
         bounds = self.setting.training.bounds
         return {
-            g: None if b == math.inf else math.floor(math.ldexp(b, self.frac(self.plastic(g))))
+            g: None if b == math.inf else math.floor(math.ldexp(b, self.learned_format(g).frac_bits))
             for g, b in bounds.items()
         }
 
@@ -229,7 +233,7 @@ class FixedNumbers:
         step, row = grid[ROWS[f"step_{group}"]], grid[ROWS[group]]
         step[at.SHIFT] = rate.frac_bits + f(self.scaled(group)) - f(f"step_{group}")
         landing = self.landings[self.plastic(group)]
-        fine = self.precision.hidden_format(group) or landing.format
+        fine = self.learned_format(group)
         if self.setting.training.update == "episode":
             before = rate.frac_bits + f(self.scaled(group)) + f(pre)
         else:
@@ -245,10 +249,7 @@ class FixedNumbers:
         clamp = self._clamps[group]
         if clamp is not None:
             row[at.OVERFLOW] = Overflow.SATURATE
-            shift = int(row[at.VISIBLE_SHIFT])
-            row[at.LO], row[at.HI] = max(fine.lo, -(clamp << shift)), min(fine.hi, clamp << shift)
-            row[at.VISIBLE_LO] = max(landing.format.lo, -clamp)
-            row[at.VISIBLE_HI] = min(landing.format.hi, clamp)
+            row[at.LO], row[at.HI] = max(fine.lo, -clamp), min(fine.hi, clamp)
 
     def presynaptic(self, group: str) -> str:
         """Return the variable that an update of a group is multiplied with."""

@@ -25,13 +25,14 @@ def round_row(v: Any, row: Any, t: int, base: int) -> None:
     I = row.dtype.type
     bits = row.itemsize * 8 - 1
     s = v[at.SHIFT]
-    if s == 0:
-        return
-    if s < 0:
+    mode = v[at.ROUNDING]
+    if s <= 0:
         for i in range(row.shape[0]):
             row[i] = I(row[i] << (-s & bits))
+        if mode == LSB_STOCHASTIC:  # a whole number of LSBs moves the weight by one of them
+            for i in range(row.shape[0]):
+                row[i] = min(max(row[i], I(-1)), I(1))
         return
-    mode = v[at.ROUNDING]
     half = I(1) << I(s - 1)
     if mode == FLOOR:
         for i in range(row.shape[0]):

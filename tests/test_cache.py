@@ -1,0 +1,153 @@
+"""The disk cache of compiled kernels: it is used, it never serves old code, and numbers compile nothing."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from conftest import ROOT, draw_network, draw_sequences, python_process
+from neurolrnn_kernels.bptt import bptt
+from neurolrnn_kernels.eprop import eprop
+from neurolrnn_kernels.forward import run_forward
+from neurolrnn_kernels.rflo import rflo_dense, rflo_factored
+from neurolrnn_kernels.rtrl import rtrl
+from neurolrnn_kernels.tbptt import tbptt
+from numba import config
+
+from neurolrnn.precision import Precision
+from neurolrnn.rules import BPTT, RFLO, RTRL, EProp, Rule, TruncatedBPTT
+from neurolrnn.simulate import simulate
+from neurolrnn.tasks.base import Task
+
+pytestmark = pytest.mark.skipif(bool(config.DISABLE_JIT), reason="nothing is compiled")
+
+# One rule, one precision, no metrics: as little to compile as possible.
+SCRIPT = """
+import json, sys
+sys.path.insert(0, sys.argv[1])
+import numpy as np
+from conftest import draw_network, draw_sequences
+from neurolrnn_kernels import jit
+from neurolrnn_kernels.rflo import rflo_factored
+from neurolrnn.engine import Engine
+from neurolrnn.number_system import RealNumbers
+from neurolrnn.rules import RFLO
+from neurolrnn.schedule import Schedule
+from neurolrnn.training import Training
+
+data, R = draw_sequences((6, 4)), np.full((2, 6), 0.5)
+engine = Engine(
+    draw_network(), RFLO(), Training(learning_rate=0.1), RealNumbers(np.dtype("float64")), feedback=R, data=data,
+    weights=data.mask, loss="squared-error",
+)
+engine.run(Schedule(data).epoch(0))
+stats = rflo_factored.stats
+print(json.dumps({
+    "folder": jit.__file__, "hits": sum(stats.cache_hits.values()), "misses": sum(stats.cache_misses.values()),
+    "bits": engine.network().W.tobytes().hex(),
+}))
+"""
+
+
+def start(kernels: Path, cache: Path) -> dict[str, Any]:
+    """Learn in a new process with these kernel sources and this cache."""
+    result: dict[str, Any] = json.loads(python_process(SCRIPT, kernels, NUMBA_CACHE_DIR=str(cache), NUMBA_OPT="1"))
+    assert Path(result["folder"]).is_relative_to(kernels)
+    return result
+
+
+def test_cached_code_is_used_and_old_code_never(tmp_path: Path) -> None:
+    kernels, cache = tmp_path / "kernels", tmp_path / "cache"
+    shutil.copytree(ROOT / "kernels", kernels, ignore=shutil.ignore_patterns("__pycache__"))
+    first = start(kernels, cache)
+    assert (first["hits"], first["misses"]) == (0, 1)
+    second = start(kernels, cache)
+    assert (second["hits"], second["misses"]) == (1, 0)
+    assert second["bits"] == first["bits"]
+
+    # A primitive, not the file of the kernel that is cached; same length, so that no file size tells.
+    source = kernels / "neurolrnn_kernels" / "real.py"
+    text = source.read_text(encoding="utf-8")
+    line = "row[i] -= pj * gb[i]"
+    assert text.count(line) == 1
+    source.write_text(text.replace(line, "row[i] += pj * gb[i]"), encoding="utf-8")
+    edited = start(kernels, cache)
+    assert (edited["hits"], edited["misses"]) == (0, 1)
+    assert edited["bits"] != first["bits"]
+
+    source.write_text(text, encoding="utf-8")
+    restored = start(kernels, cache)
+    assert restored["bits"] == first["bits"]
+
+
+def test_every_kernel_source_counts(tmp_path: Path) -> None:
+    from neurolrnn_kernels.jit import SOURCE_DIGEST, source_digest
+
+    folder = tmp_path / "kernels"
+    shutil.copytree(ROOT / "kernels" / "neurolrnn_kernels", folder, ignore=shutil.ignore_patterns("__pycache__"))
+    assert source_digest(folder) == SOURCE_DIGEST
+    seen = {SOURCE_DIGEST}
+    for path in sorted(folder.glob("*.py")):
+        path.write_bytes(path.read_bytes() + b"#")
+        seen.add(source_digest(folder))
+    path.rename(path.with_name("renamed.py"))
+    seen.add(source_digest(folder))
+    assert len(seen) == 2 + len(list(folder.glob("*.py")))
+
+
+def test_every_kernel_is_under_the_digest() -> None:
+    from neurolrnn_kernels.jit import SOURCE_DIGEST
+
+    for dispatcher in KERNELS.values():
+        assert dispatcher._cache._cache_file._source_stamp == SOURCE_DIGEST
+
+
+KERNELS: dict[str, Any] = {
+    "rflo-dense": rflo_dense,
+    "rflo-factored": rflo_factored,
+    "tbptt": tbptt,
+    "eprop": eprop,
+    "rtrl": rtrl,
+    "bptt": bptt,
+    "forward": run_forward,
+}
+R = np.linspace(-1.0, 1.0, 12).reshape(2, 6)
+VARIANTS: dict[str, list[Rule]] = {
+    "rflo-dense": [RFLO(storage="dense"), RFLO(0.3, "symmetric", "dense"), RFLO(0.0, R, "dense")],
+    "rflo-factored": [RFLO(), RFLO(-0.5, R)],
+    "tbptt": [TruncatedBPTT(1), TruncatedBPTT(7, "random"), TruncatedBPTT(2, R)],
+    "eprop": [EProp(), EProp("random", 3.0), EProp(R)],
+    "rtrl": [RTRL()],
+    "bptt": [BPTT()],
+}
+
+
+@pytest.mark.parametrize("key", VARIANTS)
+def test_numbers_compile_nothing(key: str) -> None:
+    """One compilation a rule and precision: not for other sizes, rates, options, losses, masks, seeds or leaks."""
+    plain, precision = VARIANTS[key][0], Precision.float64()
+    update: Any = "online" if plain.online else "episode"
+    task = Task("own", draw_sequences())
+    simulate(draw_network(), task, plain, precision, update=update, progress=False)
+    before = {name: list(kernel.signatures) for name, kernel in KERNELS.items()}
+    assert before[key]
+    assert before["forward"]
+    settings: list[dict[str, Any]] = [
+        {}, {"learning_rate": 0.0}, {"learning_rate": {"A": 0.1, "W": 0.001, "B": 0.02}}, {"momentum": 0.9},
+        {"clamp": 0.5}, {"clamp": {"W": 1.0}}, {"batch": 4}, {"learn": ("W",)}, {"learn": ("A", "B")},
+        {"loss_steps": "final"}, {"seed": 12}, {"epochs": 2, "shuffle": False}, {"records": 1}, {"update": "episode"},
+    ]  # fmt: skip
+    for rule in VARIANTS[key]:
+        for options in settings:
+            simulate(draw_network(), task, rule, precision, progress=False, **{"update": update, **options})
+    for n_in, n_rec, n_out in ((1, 1, 1), (1, 70, 1), (3, 5, 4), (2, 6, 2)):
+        for loss in ("squared-error", "cross-entropy"):
+            data = draw_sequences((1, 5), n_in, n_out, loss=loss, masked=n_rec != 5)
+            network = draw_network(n_in, n_rec, n_out, leak=1.0 if n_rec == 5 else 0.1, scale=0.1)
+            own = Task("own", data, data, loss)  # type: ignore[arg-type]
+            simulate(network, own, plain, precision, 1e-4, update, progress=False)
+    assert {name: list(kernel.signatures) for name, kernel in KERNELS.items()} == before
