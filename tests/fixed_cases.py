@@ -76,7 +76,12 @@ def compare(case: Case) -> int:
         loss=case.loss, lanes=schedule.lanes, longest=schedule.longest,
     )  # fmt: skip
     w = engine._weights
-    weights = {"A": w.A.tolist(), "W": w.Wt.T.tolist(), "B": w.Bt.T.tolist(), "R": None if case.R is None else w.R.tolist()}
+    weights = {
+        "A": w.A.tolist(),
+        "W": w.Wt.T.tolist(),
+        "B": w.Bt.T.tolist(),
+        "R": None if case.R is None else w.R.tolist(),
+    }
     x, goal, mask = (a.tolist() for a in engine._data)
     ends = list(zip(case.data.starts[:-1], case.data.starts[1:], strict=True))
     states: list[Any] = []
@@ -148,7 +153,9 @@ def cases(draw: Any, name: str, wide: bool = False, largest: int = 12) -> Case:
         "rounding": draw(st.sampled_from(ROUNDINGS)),
         "update_rounding": draw(st.sampled_from((*ROUNDINGS, "lsb-stochastic"))),
         "overflow": draw(st.sampled_from(("saturate", "wrap"))),
-        "accumulator": draw(st.sampled_from(("exact", "exact", "s16 saturate", "s24 wrap", "s24 saturate", "s32 wrap"))),
+        "accumulator": draw(
+            st.sampled_from(("exact", "exact", "s16 saturate", "s24 wrap", "s24 saturate", "s32 wrap"))
+        ),
         "hidden": hidden,
         "decay_bits": draw(st.sampled_from((4, 10, 14))),
         "rate_bits": draw(st.sampled_from((1, 4, 8))),
@@ -188,7 +195,9 @@ def cases(draw: Any, name: str, wide: bool = False, largest: int = 12) -> Case:
         batch=draw(st.integers(1, 3)), epochs=draw(st.integers(1, 2)), learn=learn, shuffle=False,
         clamp=draw(st.sampled_from((None, None, 0.5))),
     )  # fmt: skip
-    network = Network.random(m, n, o, leak=draw(st.sampled_from((1.0, 0.3))), seed=int(rng.integers(1e6)), output_scale=1.0)
+    network = Network.random(
+        m, n, o, leak=draw(st.sampled_from((1.0, 0.3))), seed=int(rng.integers(1e6)), output_scale=1.0
+    )
     R = None if symmetric else rng.normal(0, 1, (o, n))
     return Case(
         Precision(**options), network, rule, name, training, Sequences.from_arrays(inputs, targets, mask=masks), loss,

@@ -1,8 +1,7 @@
 """The fixed-point learning rules on unbounded Python integers, written from docs/numerics.md: clear, slow, and alone.
 
 Nothing here imports the package, its kernels or numpy, so nothing here can share a mistake or a word length with them.
-Every array is a list of lists of codes; matrices are written (to, from): ``W[i][j]`` leads from j to i. Where the
-contract leaves a choice open, the line that takes it is marked READING.
+Every array is a list of lists of codes; matrices are written (to, from): ``W[i][j]`` leads from j to i.
 """
 
 from __future__ import annotations
@@ -57,7 +56,7 @@ class Format(NamedTuple):
 def shift_round(v: int, s: int, mode: str, r: int = 0) -> int:
     """Round v · 2^-s to an integer; r in [0, 2^s) is the random number of the random modes."""
     if mode == "lsb-stochastic":
-        # READING: for s ≤ 0 too it is one LSB at most, and as |v| · 2^-s ≥ 1 it is then certain.
+        # for s ≤ 0 too it is one LSB at most, and as |v| · 2^-s ≥ 1 it is then certain.
         whole = (abs(v) + r) >> s if s > 0 else abs(v) << -s
         return (1 if v > 0 else -1) * min(1, whole)
     if s <= 0:
@@ -370,7 +369,7 @@ class Learner(Network):
     def start(self, lanes: int) -> None:
         super().start(lanes)
         self.k = 0  # steps of this batch so far
-        # Entry slot · lanes + lane of each list; READING: `lanes` is of this batch, which may be a smaller last one.
+        # Entry slot · lanes + lane of each list.
         self.p, self.q = zeros(self.slots * lanes, self.n), zeros(self.slots * lanes, self.n_in)
         self.delta = zeros(self.slots * lanes, self.n)
         self.E = [zeros(self.n, self.n) for _ in range(lanes)]
@@ -378,7 +377,6 @@ class Learner(Network):
         self.G = {k: zeros(len(self.w[s]), len(self.w[s][0])) for k, s in self.stored.items()}
 
     def step(self, x: Matrix, target: Matrix, mask: Vector) -> None:
-        # READING: traces land whatever the groups that learn; L lands in every step unless nothing ever reads it.
         self.k += 1
         if self.rule == "eprop":
             self.eligibilities(x)
@@ -386,16 +384,16 @@ class Learner(Network):
             self.traces(x)
         self.forward(x)
         self.errors(target, mask)
+        if not any(mask):
+            return  # no L lands and nothing is learned
         if self.rule != "rflo-factored":
             self.signals()
         if self.rule == "tbptt":
             self.carry_back()
-        if self.update == "online":
-            if any(mask):
-                for group in self.learn:
-                    self.online(group)
-        else:
-            for group in self.learn:
+        for group in self.learn:
+            if self.update == "online":
+                self.online(group)
+            else:
                 self.gather(group)
 
     # --- traces
@@ -414,21 +412,23 @@ class Learner(Network):
                     else:
                         kept = self.spec["decay"] * trace[j]
                         v, f_v = two_terms(kept, f("decay") + f(name), gain * a, f("decay") + f_now)
-                    # READING: a trace is an activity, lane · n + j, in the ring of truncated BPTT too.
+                    # a trace is an activity, lane · n + j, in the ring of truncated BPTT too.
                     trace[j] = at.land(name, v, f_v, b * len(now) + j)
 
     def eligibilities(self, x: Matrix) -> None:
         at, f, gain, f_decay = self.at, self.at.f, self.spec["gain"], self.at.f("decay")
         d = []
         for i in range(self.n):
-            # READING: with f(W) < 0 the sum has the bits of keep, which cannot be dropped exactly.
+            # with f(W) < 0 the sum has the bits of keep, which cannot be dropped exactly.
             v, f_v = two_terms(self.spec["keep"], f_decay, gain * self.w["W"][i][i], f_decay + f("W"))
             d.append(at.land("trace_decay", v, f_v, i))
         for b in range(self.lanes):
-            for name, E, now, f_now in (
-                ("eligibility", self.E[b], self.h[b], f("state")),
-                ("input_eligibility", self.E_in[b], x[b], f("input")),
+            for group, name, E, now, f_now in (
+                ("W", "eligibility", self.E[b], self.h[b], f("state")),
+                ("B", "input_eligibility", self.E_in[b], x[b], f("input")),
             ):
+                if group not in self.learn:
+                    continue
                 for j, a in enumerate(now):
                     for i in range(self.n):
                         f_kept, f_new = f("trace_decay") + f(name), f_decay + f_now
@@ -446,7 +446,7 @@ class Learner(Network):
                 how = self.spec["overflow"]["error"]
                 self.eps.append([at.rest("error", mask[b] * e, fmt.lo, fmt.hi, how) for e in raw])
             else:
-                # READING: where the mask is 0 the error is an exact 0 that lands (and draws) like any other.
+                # where the mask is 0 the error is an exact 0 that lands (and draws) like any other.
                 raw = [mask[b] * (y - goal) for y, goal in zip(self.y[b], target[b], strict=True)]
                 self.eps.append([at.land("error", e, f("readout"), b * self.n_out + k) for k, e in enumerate(raw)])
 
@@ -464,7 +464,7 @@ class Learner(Network):
         """Fill the ring: δ of this step and of the min(τ, k) - 1 steps before it."""
         at, f, n, f_decay = self.at, self.at.f, self.n, self.at.f("decay")
         delta = deepcopy(self.L)
-        # READING: the first step back is l = 0, and no step is carried that is not used.
+        # the first step back is l = 0, and no step is carried that is not used.
         for back in range(min(self.slots, self.k) - 1):
             t = self.at.t * self.slots + back
             for b in range(self.lanes):
@@ -500,7 +500,7 @@ class Learner(Network):
     def online(self, group: str) -> None:
         post, post_name, pre, pre_name = self.factors(group)
         step, (m, f_rate), f = f"step_{group}", self.spec["rates"][group], self.at.f
-        # READING: in truncated BPTT all τ slots land in their order, also those a young sequence has not filled.
+        # in truncated BPTT all τ slots land in their order, also those a young sequence has not filled.
         g = [
             [self.at.land(step, m * e, f_rate + f(post_name), b * len(row) + i) for i, e in enumerate(row)]
             for b, row in enumerate(post)
@@ -516,7 +516,7 @@ class Learner(Network):
         ]
 
     def end_episode(self) -> None:
-        # READING: the update belongs to the last step of the episode (its t), whatever that step's masks.
+        # the update belongs to the last step of the episode (its t), whatever that step's masks.
         for group in self.learn:
             _, post_name, _, pre_name = self.factors(group)
             (m, f_rate), f = self.spec["rates"][group], self.at.f
@@ -541,15 +541,12 @@ class Learner(Network):
             order = [(i, j, i * len(w[0]) + j) for i in posts for j in pres]
         lo, hi = landed_fmt.lo, landed_fmt.hi
         if clamp is not None:
-            # READING: a clamp saturates whatever the overflow, counts as overflow, and is in codes of what it bounds:
-            # the hidden weight where there is one.
-            lo, hi, how_landed = max(lo, -clamp), min(hi, clamp), "saturate"
-        else:
-            how_landed = how
+            # A clamp is in codes of what it bounds: the hidden weight where there is one.
+            lo, hi, how = max(lo, -clamp), min(hi, clamp), "saturate"
         for i, j, element in order:
             delta = self.at.rounded(name, v[i][j], f_v - landed_fmt.frac_bits, element)
             self.dead_updates[group] += v[i][j] != 0 and delta == 0
-            landed[i][j] = self.at.rest(name, landed[i][j] - delta, lo, hi, how_landed)
+            landed[i][j] = self.at.rest(name, landed[i][j] - delta, lo, hi, how)
             if landed is not w:
                 code = shift_round(landed[i][j], landed_fmt.frac_bits - fmt.frac_bits, "nearest")
                 w[i][j] = self.at.rest(name, code, fmt.lo, fmt.hi, how)
@@ -572,6 +569,7 @@ def train(
     for _ in range(epochs):
         for first in range(0, len(data), batch):
             lanes = data[first : first + batch]
+            lanes += [([], [], [])] * (min(batch, len(data)) - len(lanes))  # a batch that is not full
             net.start(len(lanes))
             longest = max(len(x) for x, _, _ in lanes)
             for s in range(longest):

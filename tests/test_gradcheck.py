@@ -13,9 +13,10 @@ from hypothesis import strategies as st
 
 from neurolrnn import gradients
 from neurolrnn.errors import InputError
-from neurolrnn.gradients import GROUPS, Gradient, angle_degrees, gradcheck, gradient
+from neurolrnn.gradients import Gradient, angle_degrees, gradcheck, gradient
 from neurolrnn.rules import BPTT, RFLO, RTRL, EProp, Rule, TruncatedBPTT
 from neurolrnn.tasks.base import Sequences, Task
+from neurolrnn.training import GROUPS
 
 LOSSES: list[Any] = ["squared-error", "cross-entropy"]
 exact = pytest.mark.parametrize("rule", [BPTT(), RTRL()], ids=lambda r: str(r.name))
@@ -81,7 +82,7 @@ def test_local_rules_pass_with_an_angle(key: str) -> None:
 @pytest.mark.parametrize("key", ["rflo-symmetric", "eprop", "tbptt4"])
 @pytest.mark.parametrize("leak", [1.0, 0.5], ids=lambda v: f"leak{v}")
 def test_what_is_cut_off_is_of_first_order_in_small_weights(key: str, leak: float) -> None:
-    """The neglected paths go through W once more, so with W the angle vanishes in proportion, as long as A is fed back."""
+    """With A fed back, the neglected paths are those through W once more: the angle vanishes in proportion to W."""
     angles = []
     for scale in (0.1, 0.01):
         network = draw_network(leak=leak, scale=1.0, seed=4)
@@ -175,7 +176,7 @@ def test_sequences_add_up() -> None:
 
 def test_factored_and_dense_storage_give_the_same_update() -> None:
     network, data = draw_network(), draw_sequences()
-    a, b = (gradient(RFLO(storage=s), network, data, seed=3) for s in ("dense", "factored"))  # type: ignore[arg-type]
+    a, b = (gradient(RFLO(storage=s), network, data, seed=3) for s in ("dense", "factored"))
     for group in GROUPS:
         np.testing.assert_allclose(a[group], b[group], rtol=0, atol=1e-13)
     other = gradient(RFLO(), network, data, seed=4)

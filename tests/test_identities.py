@@ -17,7 +17,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from neurolrnn.gradients import GROUPS, Gradient, gradient, total_loss
+from neurolrnn.gradients import Gradient, gradient, total_loss
 from neurolrnn.network import Network
 from neurolrnn.precision import Precision
 from neurolrnn.rules import BPTT, RFLO, RTRL, EProp, Rule, TruncatedBPTT
@@ -25,6 +25,7 @@ from neurolrnn.run import Run
 from neurolrnn.simulate import simulate
 from neurolrnn.tasks.base import Sequences, Task
 from neurolrnn.theory.expected import expected_update
+from neurolrnn.training import GROUPS
 
 Array = NDArray[np.float64]
 GOLDEN = json.loads((Path(__file__).parent / "golden" / "reference_cases.json").read_text(encoding="utf-8"))["cases"]
@@ -123,7 +124,7 @@ def test_factored_storage_is_dense_storage(momentum: float) -> None:
     """After 2000 online updates, and along the way: the same weights, losses and metrics to 1e-12."""
     network, data = long_data()
     options: dict[str, Any] = {"learning_rate": 0.01, "momentum": momentum, "records": 20}
-    dense, factored = (train(network, data, RFLO(storage=storage), **options) for storage in ("dense", "factored"))  # type: ignore[arg-type]
+    dense, factored = (train(network, data, RFLO(storage=storage), **options) for storage in ("dense", "factored"))
     assert dense.position["step"] == 2000
     for group in GROUPS:
         a, b = getattr(dense.network, group), getattr(factored.network, group)

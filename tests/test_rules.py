@@ -156,14 +156,14 @@ bounds = st.sampled_from([0.02, 0.2, 1.0, 5.0])
 
 
 @st.composite
-def trainings(draw: st.DrawFn, update: str) -> Training:
+def trainings(draw: st.DrawFn, update: Any) -> Training:
     groups = draw(st.lists(st.sampled_from("AWB"), min_size=1, max_size=3, unique=True))
     return Training(
         learning_rate=draw(rates | st.fixed_dictionaries({g: rates for g in "AWB"})),
-        update=update,  # type: ignore[arg-type]
+        update=update,
         epochs=draw(st.integers(1, 2)),
         batch=draw(st.integers(1, 4)),
-        loss_steps=draw(st.sampled_from(["all", "final"])),  # type: ignore[arg-type]
+        loss_steps=draw(st.sampled_from(["all", "final"])),
         momentum=draw(st.sampled_from([0.0, 0.3, 0.9])),
         clamp=draw(st.none() | bounds | st.dictionaries(st.sampled_from("AWB"), bounds)),
         learn=tuple(groups),

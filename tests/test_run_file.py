@@ -112,18 +112,18 @@ def test_run_does_not_share_or_change(saved: Path) -> None:
         Run.load(saved).state["h"][0] = 0.0
 
 
-def test_every_truncation_is_refused(saved: Path, tmp_path: Path) -> None:
+def test_truncated_files_are_refused(saved: Path, tmp_path: Path) -> None:
     data, cut = saved.read_bytes(), tmp_path / "cut.npz"
-    for length in [*range(0, 400), *range(400, len(data), 7), *range(len(data) - 200, len(data))]:
+    for length in [*range(0, 400), *range(400, len(data), 17), *range(len(data) - 200, len(data))]:
         cut.write_bytes(data[:length])
         with pytest.raises(RunFileError, match="damaged" if length > 50 else "damaged|not written by neurolrnn"):
             Run.load(cut)
 
 
-def test_every_flipped_byte_is_refused(saved: Path, tmp_path: Path) -> None:
+def test_flipped_bytes_are_refused(saved: Path, tmp_path: Path) -> None:
     data, bad = bytearray(saved.read_bytes()), tmp_path / "bad.npz"
     rng = np.random.default_rng(0)
-    for at in range(len(data)):
+    for at in [*range(0, 300), *range(300, len(data), 5), *range(len(data) - 300, len(data))]:
         old, data[at] = data[at], data[at] ^ (1 << int(rng.integers(8)))
         bad.write_bytes(data)
         with pytest.raises(RunFileError, match="damaged"):

@@ -8,8 +8,8 @@ import re
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +28,7 @@ from neurolrnn.rules import BPTT, RFLO, RTRL, EProp, Rule, TruncatedBPTT
 from neurolrnn.run import Run
 from neurolrnn.schedule import Schedule
 from neurolrnn.simulate import simulate
-from neurolrnn.tasks.base import Sequences, Task
+from neurolrnn.tasks.base import Task
 from neurolrnn.tasks.own import from_arrays
 
 RULES: dict[str, Rule] = {
@@ -90,7 +90,7 @@ OPTIONS: dict[str, dict[str, Any]] = {
 }
 
 
-@settings(max_examples=8)
+@settings(max_examples=6)
 @given(data=st.data())
 @pytest.mark.parametrize("options", OPTIONS)
 @rules
@@ -119,7 +119,8 @@ def test_a_resumed_run_is_the_uninterrupted_one(
 
 
 def test_a_checkpoint_is_a_run_to_go_on_from(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("neurolrnn.simulate.CHECKPOINT_SECONDS", 0.0)
+    # The function hides its module as an attribute of the package.
+    monkeypatch.setattr(sys.modules["neurolrnn.simulate"], "CHECKPOINT_SECONDS", 0.0)
     path = tmp_path / "checkpoint.npz"
     saved: list[Run] = []
     original = Run.save
@@ -149,7 +150,7 @@ def test_another_experiment_is_not_resumed() -> None:
     for differing, options in cases.items():
         with pytest.raises(InputError, match=f"another experiment; it differs in {differing}$"):
             run("rflo-dense", resume=part, **options)
-    with pytest.raises(InputError, match="differs in rule$"):
+    with pytest.raises(InputError, match=r"differs in rule$"):
         run("rflo-factored", resume=part)
 
 
@@ -188,62 +189,66 @@ def test_an_interrupt_leaves_a_usable_run(key: str, call: int, monkeypatch: pyte
     assert_identical(run(key, resume=Run.load(tmp_path / "part.npz")), whole)
 
 
-LONG = """
+SCRIPT = """
 import sys
 import numpy as np
 from conftest import draw_network
 from neurolrnn import Precision, RFLO, simulate
+from neurolrnn.engine import Engine
 from neurolrnn.tasks.own import from_arrays
 
-x = np.random.default_rng(0).normal(size=(2_000_000, 2))
+x = np.random.default_rng(0).normal(size=(int(sys.argv[1]), 2))
 def go(**options):
     return simulate(
-        draw_network(n_rec=30), from_arrays(x, 0.1 * x), RFLO(storage="dense"), Precision.float64(),
-        learning_rate=1e-3, progress=False, records=3, **options,
+        draw_network(n_rec=60), from_arrays(x, 0.1 * x), RFLO(storage="dense"), Precision.float64(),
+        learning_rate=1e-3, progress=False, records=100, **options,
     )
+def same(a, b):
+    curves = all(np.array_equal(a.records[k], b.records[k]) for k in b.records)
+    return np.array_equal(a.network.W, b.network.W) and curves
 """
 no_signals = pytest.mark.skipif(sys.platform == "win32", reason="Windows sends no SIGINT to one process")
 
 
 @no_signals
-def test_a_signal_during_a_kernel_call_loses_no_step() -> None:
-    """Python serves a signal as soon as the kernel returns: its steps are made, and must be counted.
+@pytest.mark.parametrize("where", ["run", "state_rms"], ids=["in a kernel", "while recording"])
+def test_a_signal_loses_neither_steps_nor_points(where: str) -> None:
+    """Python serves a signal as soon as a kernel returns: its steps are made, and must be counted.
 
-    The signal here comes at that very moment, so the outcome is no matter of timing.
+    Here the signal comes at that very moment, or while a point of the curves is put together, so the outcome is no
+    matter of timing.
     """
     said = python_process(
-        LONG
+        SCRIPT
         + """
 import os, signal
-from neurolrnn.engine import Engine
-original, calls = Engine.run, [0]
-def run(self, piece):
-    result = original(self, piece)
+original, calls = getattr(Engine, sys.argv[2]), [0]
+def patched(self, *args):
+    result = original(self, *args)
     calls[0] += 1
     if calls[0] == 4:
         os.kill(os.getpid(), signal.SIGINT)
         sum(range(100))  # the handler runs between two instructions
     return result
-Engine.run = run
+setattr(Engine, sys.argv[2], patched)
 part = go()
 assert part.status == "interrupted" and "by the user" in part.message, part.message
-print(part.position["step"])
-stop = part.position["step"] + 2000
-a, b = go(resume=part, stop_at=stop), go(stop_at=stop)
-print(np.array_equal(a.network.W, b.network.W))
-"""
+stop = part.position["step"] + 1000
+print(part.position["step"], same(go(resume=part, stop_at=stop), go(stop_at=stop)))
+""",
+        "20000",
+        where,
     )
-    step, same = said.split()
-    assert int(step) > 1000
-    assert same == "True"
+    step, identical = said.split()
+    assert int(step) > 500
+    assert identical == "True"
 
 
 @no_signals
 def test_ctrl_c_from_outside(tmp_path: Path) -> None:
     code = (
-        LONG
+        SCRIPT
         + """
-from neurolrnn.engine import Engine
 original, calls = Engine.run, [0]
 def run(self, piece):
     calls[0] += 1
@@ -251,16 +256,14 @@ def run(self, piece):
         print("running", flush=True)
     return original(self, piece)
 Engine.run = run
-part = go(checkpoint=sys.argv[1])
-print(part.status)
-stop = part.position["step"] + 2000
-a, b = go(resume=part, stop_at=stop), go(stop_at=stop)
-print(np.array_equal(a.network.W, b.network.W))
+part = go(checkpoint=sys.argv[2])
+stop = part.position["step"] + 1000
+print(part.status, same(go(resume=part, stop_at=stop), go(stop_at=stop)))
 """
     )
     path = tmp_path / "part.npz"
     process = subprocess.Popen(
-        [sys.executable, "-c", code, str(path)], env=python_environment(), stdout=subprocess.PIPE,
+        [sys.executable, "-c", code, "300000", str(path)], env=python_environment(), stdout=subprocess.PIPE,
         stderr=subprocess.PIPE, text=True,
     )  # fmt: skip
     assert process.stdout is not None
@@ -271,26 +274,7 @@ print(np.array_equal(a.network.W, b.network.W))
     assert said.split() == ["interrupted", "True"]
     part = Run.load(path)
     assert part.status == "interrupted"
-    assert 0 < part.position["step"] < part.position["total_steps"] == 2_000_000
-
-
-def test_an_interrupt_while_a_point_is_recorded_leaves_whole_curves(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Every curve has a point for every step recorded, and the run goes on as if nothing had been."""
-    whole = run("rflo-dense")
-    original, calls = Engine.state_rms, [0]
-
-    def interrupted(self: Engine) -> float:
-        calls[0] += 1
-        if calls[0] == 3:
-            raise KeyboardInterrupt
-        return original(self)
-
-    monkeypatch.setattr(Engine, "state_rms", interrupted)
-    part = run("rflo-dense")
-    monkeypatch.undo()
-    assert part.status == "interrupted"
-    again = run("rflo-dense", resume=part)
-    np.testing.assert_array_equal(again.network.W, whole.network.W)
+    assert 0 < part.position["step"] < part.position["total_steps"] == 300_000
 
 
 # --- failing --------------------------------------------------------------------------------------------------------
@@ -325,18 +309,24 @@ def test_a_network_that_grows_by_itself_is_named() -> None:
 
 
 @pytest.mark.parametrize("key", [key for key in RULES if RULES[key].online])
-def test_a_sequence_that_has_ended_cannot_diverge(key: str) -> None:
+@pytest.mark.parametrize("precision", ["float32", "float64"])
+def test_a_sequence_that_has_ended_cannot_diverge(key: str, precision: str) -> None:
     """Beside a longer one, its lane is padding: whatever goes on in there is no output of the network.
 
-    The network is unstable, but over the steps that exist its state stays below 2: alone, this run completes.
+    The network is unstable, but over the steps that exist its state stays below 2: alone, this run completes. In
+    700 steps, state, traces and influences of the padding would exceed float32, and 0 times infinity is not 0.
     """
     network = Network(np.ones((1, 1)), np.full((1, 1), 1.2), np.ones((1, 1)))
-    task = from_arrays([np.ones((1, 1)), np.zeros((300, 1))], [np.zeros((1, 1)), np.zeros((300, 1))])
-    options: dict[str, Any] = {"learning_rate": 1e-9, "shuffle": False, "epochs": 1}
+    task = from_arrays([np.ones((1, 1)), np.zeros((700, 1))], [np.zeros((1, 1)), np.zeros((700, 1))])
+    options: dict[str, Any] = {
+        "learning_rate": 1e-3, "shuffle": False, "epochs": 1, "precision": Precision(precision)
+    }  # fmt: skip
     alone = run(key, task, network, **options)
     assert alone.status == "completed"
     beside = run(key, task, network, batch=2, **options)
-    np.testing.assert_allclose(beside.network.A, alone.network.A, rtol=0, atol=1e-12)
+    for group in "AWB":  # zero errors in the long sequence: only the first step of the short one teaches
+        np.testing.assert_allclose(getattr(beside.network, group), getattr(alone.network, group), rtol=0, atol=1e-6)
+    assert beside.records["state_rms"][-1] == 0.0
 
 
 def test_updates_of_zero_are_remarked_on() -> None:
@@ -365,7 +355,7 @@ def test_updates_of_zero_are_remarked_on() -> None:
 
 
 def test_refusals() -> None:
-    with pytest.raises(InputError, match="bptt.*no gradient before the last step.*rflo"):
+    with pytest.raises(InputError, match=r"bptt.*no gradient before the last step.*rflo"):
         run("bptt", update="online")
     with pytest.raises(InputError, match="3 inputs and 2 outputs, the network 2 and 2"):
         run("eprop", Task("own", draw_sequences(n_in=3)))
@@ -423,9 +413,9 @@ def test_it_is_the_plain_twin_in_the_order_of_the_schedule(key: str, batch: int,
     got = run(key, task, network, epochs=2, batch=batch, seed=seed, records=10_000)
     for group in "AWB":
         np.testing.assert_allclose(getattr(got.network, group), getattr(want, group), rtol=0, atol=1e-12)
-    weights = np.concatenate([
-        np.where(piece.rows >= 0, data.mask[piece.rows], 0.0).sum(axis=1) for piece in map(schedule.epoch, range(2))
-    ])
+    weights = np.concatenate(
+        [np.where(piece.rows >= 0, data.mask[piece.rows], 0.0).sum(axis=1) for piece in map(schedule.epoch, range(2))]
+    )
     np.testing.assert_array_equal(got.records["step"], np.arange(1, len(weights) + 1))
     seen = weights > 0
     np.testing.assert_allclose(got.loss[seen], np.array(want.loss)[seen] / weights[seen], rtol=0, atol=1e-12)
@@ -436,8 +426,8 @@ def test_a_coarse_curve_is_the_mean_of_a_fine_one() -> None:
     task = Task("own", draw_sequences(masked=False))
     fine, coarse = run("eprop", task, records=10_000), run("eprop", task, records=5)
     assert coarse.records["step"][-1] == 72
-    edges = [0, *coarse.records["step"].astype(int)]
-    means = [fine.loss[a:b].mean() for a, b in zip(edges[:-1], edges[1:], strict=True)]
+    edges = pairwise([0, *coarse.records["step"].astype(int)])
+    means = [fine.loss[a:b].mean() for a, b in edges]
     np.testing.assert_allclose(coarse.loss, means, rtol=0, atol=1e-14)
 
 
@@ -465,8 +455,8 @@ def test_the_seed_decides_feedback_and_order() -> None:
     assert not np.array_equal(a.feedback, c.feedback)
     # Without random feedback the seed is only the order, and without shuffling it is nothing.
     assert not np.array_equal(run("eprop").network.W, run("eprop", seed=1).network.W)
-    still = [run("eprop", seed=seed, shuffle=False).network.W for seed in (0, 1)]
-    np.testing.assert_array_equal(*still)
+    a, b = (run("eprop", seed=seed, shuffle=False) for seed in (0, 1))
+    np.testing.assert_array_equal(a.network.W, b.network.W)
 
 
 def test_the_network_given_is_not_changed() -> None:
@@ -496,13 +486,14 @@ def test_threads_do_not_share_anything() -> None:
     """Kernels run without the GIL; four different runs side by side, twice each, give the bits they give alone."""
     data = draw_sequences((400, 300))
     task = Task("own", data)
-    jobs: list[Callable[[], Run]] = [
-        lambda key=key: run(key, task, learning_rate=1e-3)  # type: ignore[misc]
-        for key in ("rflo-dense", "rflo-factored", "eprop", "tbptt4")
-    ] * 2
-    alone = [job() for job in jobs[:4]] * 2
+    keys = ["rflo-dense", "rflo-factored", "eprop", "tbptt4"]
+
+    def job(key: str) -> Run:
+        return run(key, task, learning_rate=1e-3)
+
+    alone = [job(key) for key in keys] * 2
     with ThreadPoolExecutor(4) as pool:
-        beside = list(pool.map(lambda job: job(), jobs))
+        beside = list(pool.map(job, keys * 2))
     for a, b in zip(alone, beside, strict=True):
         assert_identical(a, b)
 

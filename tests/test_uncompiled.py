@@ -74,7 +74,7 @@ def learn(rule: Rule, options: dict[str, Any], n: int, loss: str, dtype: str) ->
 
 def save(path: str) -> None:
     """Run every case and write what it gives."""
-    found = {f"{case}/{k}": v for case, *setting in cases() for k, v in learn(*setting).items()}
+    found = {f"{case[0]}/{k}": v for case in cases() for k, v in learn(*case[1:]).items()}
     np.savez(path, compiled=not config.DISABLE_JIT, **found)  # type: ignore[arg-type]
 
 

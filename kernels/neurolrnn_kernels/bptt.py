@@ -83,5 +83,6 @@ def bptt(data: Any, net: Any, c: Any, grid: Any, lane: Any, past: Any, grad: Any
             back(past, net, c, grid, lane, grad)
             past.at[0] = 0
             step_down(net.Wt, net.Bt, net, c, grid, lane, grad, t)
-        advance(net, grid, lane)
+        if not data.flags[s] & END:
+            advance(net, grid, lane)
     return data.rows.shape[0]

@@ -21,7 +21,7 @@ from neurolrnn_kernels.arithmetic import (
 )
 from neurolrnn_kernels.forward import advance, forward, gather, learn_readout, rest, signal, step_down, update_due
 from neurolrnn_kernels.jit import kernel
-from neurolrnn_kernels.structs import START, Array
+from neurolrnn_kernels.structs import END, START, Array
 
 
 class Eligibility(NamedTuple):
@@ -85,5 +85,6 @@ def eprop(data: Any, net: Any, c: Any, grid: Any, lane: Any, trace: Any, grad: A
                     accumulate_traces(grid[at.B], grad.B, trace.B, lane.L)
         if update_due(data, s, c):
             step_down(net.Wt, net.Bt, net, c, grid, lane, grad, t)
-        advance(net, grid, lane)
+        if not data.flags[s] & END:
+            advance(net, grid, lane)
     return data.rows.shape[0]

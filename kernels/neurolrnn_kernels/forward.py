@@ -134,5 +134,6 @@ def run_forward(data: Any, net: Any, c: Any, grid: Any, lane: Any, y: Any, loss:
                     y[data.rows[s, b], k] = lane.y[b, k]
         if not within(lane.y, c.limit):
             return s
-        advance(net, grid, lane)
+        if not data.flags[s] & END:
+            advance(net, grid, lane)
     return data.rows.shape[0]

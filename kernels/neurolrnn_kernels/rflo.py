@@ -23,7 +23,7 @@ from neurolrnn_kernels.arithmetic import (
 )
 from neurolrnn_kernels.forward import advance, forward, gather, learn_readout, rest, signal, step_down, update_due
 from neurolrnn_kernels.jit import kernel
-from neurolrnn_kernels.structs import START, Array
+from neurolrnn_kernels.structs import END, START, Array
 
 
 class Traces(NamedTuple):
@@ -62,6 +62,7 @@ def rflo_dense(data: Any, net: Any, c: Any, grid: Any, lane: Any, trace: Any, gr
         if not within(lane.y, c.limit):
             return s
         fused = False
+        last = (data.flags[s] & END) != 0  # nothing comes after: W h is not needed
         if active:
             signal(net, c, grid, lane, t)  # before A moves
             learn_readout(net, c, grid, lane, grad, t)
@@ -72,7 +73,7 @@ def rflo_dense(data: Any, net: Any, c: Any, grid: Any, lane: Any, trace: Any, gr
                     clip(grid[at.B], net.Bt, c.clip_B)
                 if c.learn_W:
                     scale(grid[at.RATE_W], lane.work, lane.g_rec, c.rate_W, lane.L, t)
-                    if c.clip_W < 1e300:
+                    if c.clip_W < 1e300 or last:
                         descend(grid[at.W], lane.work, net.Wt, net.hidden_W, trace.p, lane.g_rec, t)
                         clip(grid[at.W], net.Wt, c.clip_W)
                     else:
@@ -97,7 +98,7 @@ def rflo_dense(data: Any, net: Any, c: Any, grid: Any, lane: Any, trace: Any, gr
                     accumulate(grid[at.B], grad.B, trace.q, lane.L)
         if update_due(data, s, c):
             step_down(net.Wt, net.Bt, net, c, grid, lane, grad, t)
-        if not fused:
+        if not (fused or last):
             advance(net, grid, lane)
     return data.rows.shape[0]
 
@@ -132,5 +133,6 @@ def rflo_factored(data: Any, net: Any, c: Any, grid: Any, lane: Any, trace: Any,
                     accumulate(grid[at.B], grad.B, lane.e, trace.q)
         if update_due(data, s, c):
             step_down(net.M, net.N, net, c, grid, lane, grad, t)
-        advance(net, grid, lane)
+        if not data.flags[s] & END:
+            advance(net, grid, lane)
     return data.rows.shape[0]

@@ -13,7 +13,7 @@ from neurolrnn_kernels.arithmetic import blend, clear, error, matvec, within
 from neurolrnn_kernels.forward import advance, forward, gather, learn_readout, rest, signal, step_down, update_due
 from neurolrnn_kernels.jit import kernel
 from neurolrnn_kernels.simd import dot
-from neurolrnn_kernels.structs import START, Array
+from neurolrnn_kernels.structs import END, START, Array
 
 
 class Influence(NamedTuple):
@@ -74,5 +74,6 @@ def rtrl(data: Any, net: Any, c: Any, grid: Any, lane: Any, influence: Any, grad
                             grad.B[j, i] += dot(lane.L[b], influence.J[first + (n + j) * n + i])
         if update_due(data, s, c):
             step_down(net.Wt, net.Bt, net, c, grid, lane, grad, t)
-        advance(net, grid, lane)
+        if not data.flags[s] & END:
+            advance(net, grid, lane)
     return data.rows.shape[0]

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 START = 1
 """Flag of a step: sequences begin here; state and traces are cleared before it."""
 END = 2
-"""Flag of a step: an episode ends here; an update per episode is made after it."""
+"""Flag of a step: sequences end here, and an update per episode is made after it; START follows."""
 
 SQUARED_ERROR = 0
 CROSS_ENTROPY = 1

@@ -28,7 +28,7 @@ from neurolrnn_kernels.arithmetic import (
 )
 from neurolrnn_kernels.forward import advance, forward, gather, learn_readout, rest, signal, step_down, update_due
 from neurolrnn_kernels.jit import kernel
-from neurolrnn_kernels.structs import START, Array
+from neurolrnn_kernels.structs import END, START, Array
 
 
 class Ring(NamedTuple):
@@ -107,6 +107,7 @@ def tbptt(data: Any, net: Any, c: Any, grid: Any, lane: Any, ring: Any, grad: An
         if not within(lane.y, c.limit):
             return s
         fused = False
+        last = (data.flags[s] & END) != 0  # nothing comes after: W h is not needed
         if active:
             signal(net, c, grid, lane, t)
             learn_readout(net, c, grid, lane, grad, t)
@@ -118,7 +119,7 @@ def tbptt(data: Any, net: Any, c: Any, grid: Any, lane: Any, ring: Any, grad: An
                     clip(grid[at.B], net.Bt, c.clip_B)
                 if c.learn_W:
                     scale(grid[at.RATE_W], lane.work, ring.g, c.rate_W, ring.L, t)
-                    if c.clip_W < 1e300:
+                    if c.clip_W < 1e300 or last:
                         descend(grid[at.W], lane.work, net.Wt, net.hidden_W, ring.p, ring.g, t)
                         clip(grid[at.W], net.Wt, c.clip_W)
                     else:
@@ -143,6 +144,6 @@ def tbptt(data: Any, net: Any, c: Any, grid: Any, lane: Any, ring: Any, grad: An
                     accumulate(grid[at.B], grad.B, ring.q, ring.L)
         if update_due(data, s, c):
             step_down(net.Wt, net.Bt, net, c, grid, lane, grad, t)
-        if not fused:
+        if not (fused or last):
             advance(net, grid, lane)
     return data.rows.shape[0]
