@@ -123,7 +123,8 @@ class Precision:
         settings = {k: v for k, v in options.items() if k in _SETTINGS}
         formats = {k: v for k, v in options.items() if k not in _SETTINGS}
         for key in formats:
-            choose("precision key", key, [*known, *_SETTINGS])
+            if key not in known:
+                raise InputError(f"{key} is not known; allowed: {', '.join([*known, *_SETTINGS])}")
         put("formats", {k: formats[k] for k in known if formats.get(k) is not None})
         for key, default in _SETTINGS.items():
             put(key, settings.get(key, default))

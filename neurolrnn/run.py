@@ -200,6 +200,8 @@ class Run:
             rows.append(("loss", f"{self.loss[0]:.4g} at first, {self.loss[-1]:.4g} at last"))
         rows += [(key.replace("_", " "), _metric(key, value)) for key, value in self.metrics.items()]
         for variable, counts in (self.saturation or {}).items():
+            if not counts.get("updates", 0) and not any(counts.values()):
+                continue
             rows.append((f"{variable}", ", ".join(_count(kind, n, counts) for kind, n in counts.items() if n)))
         rows += [(f"{key.removesuffix('_s').replace('_', ' ')} time", _seconds(s)) for key, s in self.timing.items()]
         return text_table(rows)

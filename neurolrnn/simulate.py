@@ -15,13 +15,14 @@ from tqdm import tqdm
 from neurolrnn.engine import Engine
 from neurolrnn.errors import Divergence, InputError
 from neurolrnn.fixed_point import FixedNumbers, Setting
+from neurolrnn.interrupt import Interrupt
 from neurolrnn.metrics import measure
 from neurolrnn.network import Network
 from neurolrnn.number_system import make_numbers
 from neurolrnn.precision import Precision
 from neurolrnn.rules import Rule
 from neurolrnn.run import Run, describe
-from neurolrnn.schedule import Schedule, step_weights
+from neurolrnn.schedule import Piece, Schedule, step_weights
 from neurolrnn.tasks.base import Task
 from neurolrnn.training import Training, check_rule
 
@@ -186,36 +187,34 @@ class _Session:
             total=self.schedule.total, initial=self.step, unit="step", unit_scale=True, disable=not progress,
             desc=f"{self.experiment['rule']['name']} on {self.task.name}", mininterval=0.2, leave=False, delay=0.5,
         )  # fmt: skip
-        try:
-            with bar:
-                for piece in self.schedule.pieces(self.step, self.ends):
-                    at = 0
-                    while at < len(piece.flags) and self.step < last:
-                        size = min(limit, len(piece.flags) - at, last - self.step)
-                        part = slice(at, at + size)
-                        t0 = time.perf_counter()
-                        rows, flags = piece.rows[part], piece.flags[part]
-                        done, loss = self.engine.run(type(piece)(piece.first + at, rows, flags))
-                        seconds = time.perf_counter() - t0
-                        self.timing["compile" if limit == 1 else "kernel"] += seconds
-                        self._count(rows[:done], loss)
-                        self.step += done
-                        bar.update(done)
-                        if done < size:
-                            status, message = "diverged", self._why()
-                            break
-                        at += size
-                        rate = size / max(seconds, 1e-9)
-                        limit = 1000 if limit == 1 else max(1000, min(int(rate * KERNEL_SECONDS), 2 * limit))
-                        if self.step in self.ends:
-                            self._record()
-                        if checkpoint is not None and time.perf_counter() - saved > CHECKPOINT_SECONDS:
-                            self.timing["total"] = before + time.perf_counter() - began
-                            self._result("interrupted", "checkpoint").save(checkpoint)
-                            saved = time.perf_counter()
-                    if status == "diverged" or self.step >= last:
+        with Interrupt() as interrupt, bar, interrupt.taken():
+            for piece in self.schedule.pieces(self.step, self.ends):
+                at = 0
+                while at < len(piece.flags) and self.step < last and not interrupt.asked:
+                    size = min(limit, len(piece.flags) - at, last - self.step)
+                    t0 = time.perf_counter()
+                    rows, flags = piece.rows[at : at + size], piece.flags[at : at + size]
+                    done, loss = self.engine.run(Piece(piece.first + at, rows, flags))
+                    seconds = time.perf_counter() - t0
+                    self.timing["compile" if limit == 1 else "kernel"] += seconds
+                    self._count(rows[:done], loss)
+                    self.step += done
+                    bar.update(done)
+                    if done < size:
+                        status, message = "diverged", self._why()
                         break
-        except KeyboardInterrupt:
+                    at += size
+                    rate = size / max(seconds, 1e-9)
+                    limit = 1000 if limit == 1 else max(1000, min(int(rate * KERNEL_SECONDS), 2 * limit))
+                    if self.step in self.ends:
+                        self._record()
+                    if checkpoint is not None and time.perf_counter() - saved > CHECKPOINT_SECONDS:
+                        self.timing["total"] = before + time.perf_counter() - began
+                        self._result("interrupted", "checkpoint").save(checkpoint)
+                        saved = time.perf_counter()
+                if status == "diverged" or self.step >= last or interrupt.asked:
+                    break
+        if interrupt.asked and status == "completed" and self.step < self.schedule.total:
             status, message = "interrupted", f"stopped by the user after step {self.step} of {self.schedule.total}"
         if status == "completed" and self.step < self.schedule.total:
             status, message = "interrupted", f"stopped after step {self.step} of {self.schedule.total}, as asked"

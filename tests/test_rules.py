@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import oracle
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
@@ -24,6 +24,8 @@ from neurolrnn.training import Training
 Array = NDArray[np.float64]
 TOLERANCE = {"float64": 1e-12, "float32": 2e-5}
 """Largest difference, relative to the largest entry or 1. For float32: 2**-24 some 300 times over."""
+LARGE = 100.0
+"""A run with larger outputs diverges, and its rounding errors with it: no case. The twin decides, not the kernel."""
 
 # R is a matrix of the user's own; the named feedbacks ignore it.
 RULES: dict[str, Callable[[Array], Rule]] = {
@@ -104,9 +106,9 @@ def learn_plainly(case: Case, rule: Rule) -> oracle.Result:
     )  # fmt: skip
 
 
-def assert_same(case: Case, rule: Rule, dtype: str = "float64") -> None:
+def assert_same(case: Case, rule: Rule, dtype: str = "float64", want: oracle.Result | None = None) -> None:
     engine, losses = learn(case, rule, dtype)
-    want = learn_plainly(case, rule)
+    want = learn_plainly(case, rule) if want is None else want
     got = engine.network()
     compared = {"A": (got.A, want.A), "W": (got.W, want.W), "B": (got.B, want.B), "loss": (losses, want.loss)}
     factors = engine.factors()
@@ -151,20 +153,24 @@ def test_grid(key: str, update: Any, loss: str, loss_steps: Any, batch: int, opt
 
 # --- any sizes ------------------------------------------------------------------------------------------------------
 
-rates = st.sampled_from([0.0, 0.001, 0.01, 0.05])
 bounds = st.sampled_from([0.02, 0.2, 1.0, 5.0])
 
 
 @st.composite
 def trainings(draw: st.DrawFn, update: Any) -> Training:
     groups = draw(st.lists(st.sampled_from("AWB"), min_size=1, max_size=3, unique=True))
+    batch, momentum = draw(st.integers(1, 4)), draw(st.sampled_from([0.0, 0.3, 0.9]))
+    # An update sums over lanes and steps, and momentum over updates: the more there is, the smaller the rate, or
+    # learning would diverge, and with it the rounding errors.
+    top = 0.03 * (1.0 - momentum) / (batch * (8 if update == "episode" else 1))
+    rates = st.sampled_from([0.0, 0.05 * top, 0.3 * top, top])
     return Training(
         learning_rate=draw(rates | st.fixed_dictionaries({g: rates for g in "AWB"})),
         update=update,
         epochs=draw(st.integers(1, 2)),
-        batch=draw(st.integers(1, 4)),
+        batch=batch,
         loss_steps=draw(st.sampled_from(["all", "final"])),
-        momentum=draw(st.sampled_from([0.0, 0.3, 0.9])),
+        momentum=momentum,
         clamp=draw(st.none() | bounds | st.dictionaries(st.sampled_from("AWB"), bounds)),
         learn=tuple(groups),
     )
@@ -184,20 +190,25 @@ def cases(draw: st.DrawFn, update: str) -> Case:
     )
 
 
-@settings(max_examples=40)
+def check_drawn(key: str, case: Case, dtype: str) -> None:
+    rule = RULES[key](case.R)
+    want = learn_plainly(case, rule)
+    assume(all(np.nanmax(np.abs(y)) < LARGE for y in want.y))
+    assert_same(case, rule, dtype, want)
+
+
+@settings(max_examples=30)
 @given(data=st.data())
 @pairs
 def test_any_size(key: str, update: str, data: st.DataObject) -> None:
-    case = data.draw(cases(update))
-    assert_same(case, RULES[key](case.R))
+    check_drawn(key, data.draw(cases(update)), "float64")
 
 
-@settings(max_examples=15)
+@settings(max_examples=12)
 @given(data=st.data())
 @pairs
 def test_any_size_in_float32(key: str, update: str, data: st.DataObject) -> None:
-    case = data.draw(cases(update))
-    assert_same(case, RULES[key](case.R), "float32")
+    check_drawn(key, data.draw(cases(update)), "float32")
 
 
 # Above 64 units the vector routine of the inner product leaves its remainder loop and uses all its partial sums.

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
+import oracle
 import pytest
-from conftest import draw_sequences
+from conftest import draw_network, draw_sequences
 from hypothesis import given
 from hypothesis import strategies as st
 
+from neurolrnn.precision import Precision
+from neurolrnn.rules import BPTT, RFLO, Rule
 from neurolrnn.schedule import Piece, Schedule, step_weights
-from neurolrnn.tasks.base import Sequences
+from neurolrnn.simulate import simulate
+from neurolrnn.tasks.base import Sequences, Task
 from neurolrnn_kernels.structs import END, START
 
 lengths = st.lists(st.integers(1, 9), min_size=1, max_size=7).map(tuple)
@@ -132,6 +138,37 @@ def test_every_order_is_equally_likely() -> None:
         counts[key] = counts.get(key, 0) + 1
     assert len(counts) == 6
     assert all(abs(count - 120) < 50 for count in counts.values())
+
+
+@pytest.mark.parametrize("loss", ["squared-error", "cross-entropy"])
+@pytest.mark.parametrize("batch", [1, 2, 3], ids=lambda b: f"batch{b}")
+@pytest.mark.parametrize("rule", [RFLO(storage="dense"), RFLO(), BPTT()], ids=["rflo-dense", "rflo-factored", "bptt"])
+def test_it_is_the_plain_twin_in_the_order_of_the_schedule(rule: Rule, batch: int, loss: Any) -> None:
+    """Weights, and every point of the loss curve; with shuffling, by the seed."""
+    data, network, seed = draw_sequences((3, 1, 8, 4, 5, 2), loss=loss), draw_network(), 5
+    schedule = Schedule(data, epochs=2, batch=batch, shuffle=True, seed=seed)
+    lanes = [s for k in range(2) for s in flat(order(schedule.epoch(k), data))]
+    assert sorted(lanes) == sorted([*range(6), *range(6)])
+    assert lanes != [*range(6), *range(6)]
+    parts = list(zip(data, np.split(data.mask, data.starts[1:-1]), strict=True))
+    update: Any = "online" if rule.online else "episode"
+    want = oracle.train(
+        network.A, network.W, network.B, network.leak, rule, [(*parts[s][0], parts[s][1]) for s in lanes],
+        R=rule.feedback_matrix(2, 6, seed), loss=loss, update=update, rates=0.02, batch=batch,
+    )  # fmt: skip
+    got = simulate(
+        network, Task("own", data, loss=loss), rule, Precision.float64(), 0.02, update, epochs=2, batch=batch, seed=seed,
+        records=10_000, progress=False,
+    )  # fmt: skip
+    for group in "AWB":
+        np.testing.assert_allclose(getattr(got.network, group), getattr(want, group), rtol=0, atol=1e-12)
+    weights = np.concatenate(
+        [np.where(piece.rows >= 0, data.mask[piece.rows], 0.0).sum(axis=1) for piece in map(schedule.epoch, range(2))]
+    )
+    np.testing.assert_array_equal(got.records["step"], np.arange(1, len(weights) + 1))
+    seen = weights > 0
+    np.testing.assert_allclose(got.loss[seen], np.array(want.loss)[seen] / weights[seen], rtol=0, atol=1e-12)
+    assert np.isnan(got.loss[~seen]).all()
 
 
 # --- which steps count ----------------------------------------------------------------------------------------------

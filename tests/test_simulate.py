@@ -26,7 +26,6 @@ from neurolrnn.network import Network
 from neurolrnn.precision import Precision
 from neurolrnn.rules import BPTT, RFLO, RTRL, EProp, Rule, TruncatedBPTT
 from neurolrnn.run import Run
-from neurolrnn.schedule import Schedule
 from neurolrnn.simulate import simulate
 from neurolrnn.tasks.base import Task
 from neurolrnn.tasks.own import from_arrays
@@ -386,40 +385,6 @@ def test_records_and_chunks_do_not_change_bits(key: str, monkeypatch: pytest.Mon
         for name, array in runs[0].state.items():
             if name != "sums":
                 np.testing.assert_array_equal(other.state[name], array, err_msg=name)
-
-
-@pytest.mark.parametrize("loss", ["squared-error", "cross-entropy"])
-@pytest.mark.parametrize("batch", [1, 2, 3], ids=lambda b: f"batch{b}")
-@pytest.mark.parametrize("key", ["rflo-dense", "rflo-factored", "tbptt4", "bptt"])
-def test_it_is_the_plain_twin_in_the_order_of_the_schedule(key: str, batch: int, loss: str) -> None:
-    """Weights, and every point of the loss curve; with shuffling, by the seed."""
-    data, network, seed = draw_sequences((3, 1, 8, 4, 5, 2), loss=loss), draw_network(), 5
-    schedule = Schedule(data, epochs=2, batch=batch, shuffle=True, seed=seed)
-    lanes = []
-    for k in range(2):
-        piece = schedule.epoch(k)
-        for s in np.flatnonzero(piece.flags & 1):
-            lanes += [int(np.flatnonzero(data.starts == row)[0]) for row in piece.rows[s] if row >= 0]
-    assert sorted(lanes) == sorted([*range(6), *range(6)])
-    assert lanes != [*range(6), *range(6)]
-    parts = list(zip(data, np.split(data.mask, data.starts[1:-1]), strict=True))
-    rule = RULES[key]
-    update = "online" if rule.online else "episode"
-    want = oracle.train(
-        network.A, network.W, network.B, network.leak, rule, [(*parts[s][0], parts[s][1]) for s in lanes],
-        R=rule.feedback_matrix(2, 6, seed), loss=loss, update=update, rates=0.02, batch=batch,
-    )  # fmt: skip
-    task = Task("own", data, loss=loss)  # type: ignore[arg-type]
-    got = run(key, task, network, epochs=2, batch=batch, seed=seed, records=10_000)
-    for group in "AWB":
-        np.testing.assert_allclose(getattr(got.network, group), getattr(want, group), rtol=0, atol=1e-12)
-    weights = np.concatenate(
-        [np.where(piece.rows >= 0, data.mask[piece.rows], 0.0).sum(axis=1) for piece in map(schedule.epoch, range(2))]
-    )
-    np.testing.assert_array_equal(got.records["step"], np.arange(1, len(weights) + 1))
-    seen = weights > 0
-    np.testing.assert_allclose(got.loss[seen], np.array(want.loss)[seen] / weights[seen], rtol=0, atol=1e-12)
-    assert np.isnan(got.loss[~seen]).all()
 
 
 def test_a_coarse_curve_is_the_mean_of_a_fine_one() -> None:

@@ -263,7 +263,7 @@ def error(v: Any, work: Any, e: Any, y: Any, target: Any, weight: Any, loss: int
     for b in range(e.shape[0]):
         on = weight[b] != 0
         if loss == 0:
-            unit = math.ldexp(1.0, -v[at.LOSS_FRAC])
+            unit = math.ldexp(1.0, -int(v[at.LOSS_FRAC]))
             for k in range(n):
                 row[k] = I(I(y[b, k]) - I(target[b, k])) if on else I(0)
                 total += 0.5 * (float(row[k]) * unit) ** 2
@@ -281,8 +281,8 @@ def error(v: Any, work: Any, e: Any, y: Any, target: Any, weight: Any, loss: int
 @inlined
 def _softmax_error(v: Any, row: Any, y: Any, target: Any) -> float:
     """Set ``row`` to softmax(y) - target in integers, and return the cross-entropy (a report, in floating point)."""
-    f = v[at.LOSS_FRAC]
-    fe = v[at.FRAC]
+    f = int(v[at.LOSS_FRAC])
+    fe = int(v[at.FRAC])
     top = np.int64(y[0])
     for k in range(1, y.shape[0]):
         top = max(top, np.int64(y[k]))

@@ -1,0 +1,52 @@
+"""Ctrl-C, served between two kernel calls, where every step made has also been counted."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType, TracebackType
+from typing import Any
+
+PATIENCE = 3
+"""So many times Ctrl-C is noted; the next one is Python's own and loses what is under way."""
+
+
+class Interrupt:
+    """While entered, Ctrl-C sets :attr:`asked` instead of raising in the middle of something.
+
+    Only the main thread gets signals; in any other thread this does nothing.
+    """
+
+    def __init__(self) -> None:
+        self.asked = False
+        self._count = 0
+        self._before: Any = None
+
+    def __enter__(self) -> Interrupt:
+        if threading.current_thread() is threading.main_thread():
+            self._before = signal.signal(signal.SIGINT, self._note)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._before is not None:
+            signal.signal(signal.SIGINT, self._before)
+
+    @contextmanager
+    def taken(self) -> Iterator[None]:
+        """Take a KeyboardInterrupt raised by something else than this object's own impatience as asked for too."""
+        try:
+            yield
+        except KeyboardInterrupt:
+            if self._count > PATIENCE:
+                raise
+            self.asked = True
+
+    def _note(self, number: int, frame: FrameType | None) -> None:
+        self.asked = True
+        self._count += 1
+        if self._count > PATIENCE:
+            raise KeyboardInterrupt
