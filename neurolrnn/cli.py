@@ -127,9 +127,9 @@ def add_list(subparsers: Any) -> None:
     parser = subparsers.add_parser(
         "list",
         help="show what there is to choose from",
-        description="Show the learning rules or the tasks, as the package defines them.",
+        description="Show the learning rules, the tasks or the number formats, as the package defines them.",
         formatter_class=argparse.RawDescriptionHelpFormatter,
-        epilog=f"examples:\n  neurolrnn list rules\n  neurolrnn list tasks --json\n\n{_CODES}",
+        epilog=f"examples:\n  neurolrnn list rules\n  neurolrnn list formats\n  neurolrnn list tasks --json\n\n{_CODES}",
     )
     parser.add_argument("what", choices=sorted(LISTS), help="what to show")
     _add_json(parser)
@@ -160,7 +160,13 @@ def _tasks() -> Listing:
     return tasks_rows, tasks_table
 
 
-LISTS: dict[str, Callable[[], Listing]] = {"rules": _rules, "tasks": _tasks}
+def _formats() -> Listing:
+    from neurolrnn.tables import formats_rows, formats_table
+
+    return formats_rows, formats_table
+
+
+LISTS: dict[str, Callable[[], Listing]] = {"formats": _formats, "rules": _rules, "tasks": _tasks}
 """What ``list`` can show: as plain data for --json, and as text."""
 VERBS: tuple[Callable[[Any], None], ...] = (add_simulate, add_list)
 

@@ -147,7 +147,7 @@ class Engine:
             y=z("readout", (lanes, o)), e=z("error", (lanes, o)), L=z("signal", (lanes, n)),
             acc_out=z("accumulator", (lanes, o)), acc_rec=z("accumulator", (lanes, n)), z=z("coupling", (lanes, o)),
             g_out=z("step", (lanes, o)), g_rec=z("step", (lanes, n)),
-            work=z("accumulator", (max(n, m, o),)),
+            work=z("work", (max(n, m, o),)),
         )  # fmt: skip
 
     def _make_rule(self, rule: Rule, lanes: int, longest: int) -> tuple[Callable[..., int], Any]:

@@ -99,8 +99,8 @@ class FixedNumbers:
         Format, rounding and overflow of every variable.
     rates : dict of str to Rate
         Learning rates of A, W and B.
-    storage, accumulator : numpy.dtype
-        What codes and sums are held in.
+    storage, accumulator, work : numpy.dtype
+        What codes, long sums and all other results before they land are held in.
     clipped : dict of str to int
         How many values of weights, inputs and targets lay outside their format when they were encoded.
     """
@@ -123,7 +123,7 @@ class FixedNumbers:
         self.grid = self._make_grid()
         from neurolrnn.proof import prove  # the proof reads this object
 
-        self.storage, self.accumulator = prove(self)
+        self.storage, self.accumulator, self.work = prove(self)
 
     def _landings(self) -> dict[str, Landing]:
         p = self.precision
@@ -268,7 +268,8 @@ class FixedNumbers:
         """Return an array of codes at 0."""
         if variable == "gradient":
             return np.zeros(shape, np.int64)
-        return np.zeros(shape, self.accumulator if variable == "accumulator" else self.storage)
+        types = {"accumulator": self.accumulator, "work": self.work}
+        return np.zeros(shape, types.get(variable, self.storage))
 
     def encode(self, variable: str, values: NDArray[Any]) -> Codes:
         """Return the codes of values: rounded to nearest, saturated and counted in ``clipped``."""

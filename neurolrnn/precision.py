@@ -26,24 +26,23 @@ PARENTS: dict[str, str | None] = {
 STEPS = ("step_A", "step_W", "step_B")
 """Error or learning signal times learning rate; their formats follow from the rate if none is given."""
 
+_SIXTEEN = {
+    "state": "s4.11", "current": "s5.10", "input": "s4.11", "readout": "s7.8", "error": "s3.12", "signal": "s3.12",
+    "coupling": "s6.9", "trace_decay": "s1.14",
+}  # fmt: skip
+"""States of 16 bits, for standardised inputs and outputs or logits of moderate size."""
+
 PRESETS: dict[str, dict[str, Any]] = {
     "float32": {},
     "float64": {},
-    "int16": {
-        "weight": "s2.13", "state": "s4.11", "input": "s4.11", "readout": "s5.10", "error": "s2.13",
-        "signal": "s3.12", "coupling": "s3.12", "trace_decay": "s1.14",
-    },
-    "int8": {
-        "weight": "s2.5", "state": "s4.11", "input": "s4.11", "readout": "s5.10", "error": "s2.13",
-        "signal": "s3.12", "coupling": "s3.12", "trace_decay": "s1.14", "update_rounding": "stochastic",
-    },
+    "int16": {"weight": "s2.13", "A": "s3.12", **_SIXTEEN},
+    "int8": {"weight": "s1.6", "A": "s3.4", **_SIXTEEN, "update_rounding": "stochastic"},
     "int8-hidden16": {
-        "weight": "s2.5", "hidden": "s2.13", "state": "s4.11", "input": "s4.11", "readout": "s5.10", "error": "s2.13",
-        "signal": "s3.12", "coupling": "s3.12", "trace_decay": "s1.14", "update_rounding": "stochastic",
+        "weight": "s1.6", "A": "s3.4", "hidden": "s3.12", **_SIXTEEN, "update_rounding": "stochastic",
     },
     "int24": {
-        "weight": "s2.21", "state": "s6.17", "input": "s4.19", "readout": "s6.17", "error": "s3.20",
-        "signal": "s5.18", "coupling": "s5.18", "trace_decay": "s1.22",
+        "weight": "s3.20", "state": "s6.17", "current": "s7.16", "input": "s4.19", "readout": "s8.15",
+        "error": "s3.20", "signal": "s5.18", "coupling": "s7.16", "trace_decay": "s1.22",
     },
 }  # fmt: skip
 """Named precisions. int8 has 8-bit weights beside 16-bit states; hidden16 accumulates updates behind them."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -11,6 +11,7 @@ from neurolrnn.errors import InputError
 from neurolrnn.fixed_point import ROWS, FixedNumbers
 from neurolrnn.rules import EProp, TruncatedBPTT
 from neurolrnn_kernels import grid as at
+from numpy.typing import NDArray
 
 NARROW, WIDE = 31, 63
 
@@ -33,8 +34,16 @@ class Bound:
         return self.largest.bit_length()
 
 
-def prove(numbers: FixedNumbers) -> tuple[np.dtype[Any], np.dtype[Any]]:
-    """Return the dtypes of codes and of sums that hold every intermediate of the run.
+class Widths(NamedTuple):
+    """Types of a run: of stored codes, of long sums, and of everything else before it lands."""
+
+    storage: np.dtype[Any]
+    accumulator: np.dtype[Any]
+    work: np.dtype[Any]
+
+
+def prove(numbers: FixedNumbers) -> Widths:
+    """Return the dtypes that hold every intermediate of the run, and mark in the grid which sums may be blocked.
 
     Raises
     ------
@@ -58,8 +67,27 @@ def prove(numbers: FixedNumbers) -> tuple[np.dtype[Any], np.dtype[Any]]:
                 f"precision: {bound.product} lands in {bound.landing} and needs {bound.bits + 1} bits with its "
                 f"{bound.shift} dropped ones; the kernel has 64. Give one of its factors fewer bits"
             )
-    narrow = storage.itemsize == 2 and all(b.bits <= NARROW and abs(b.shift) < NARROW for b in found)
-    return storage, np.dtype(np.int32 if narrow else np.int64)
+    sums, small = numbers.sums(), storage.itemsize == 2
+
+    def fits(chosen: list[Bound]) -> np.dtype[Any]:
+        narrow = small and all(b.bits <= NARROW and abs(b.shift) < NARROW for b in chosen)
+        return np.dtype(np.int32 if narrow else np.int64)
+
+    accumulator = fits([b for b in found if b.landing in sums])
+    work = fits([b for b in found if b.landing not in sums])
+    if small and accumulator.itemsize == 8:
+        _allow_blocks(numbers)
+    return Widths(storage, accumulator, work)
+
+
+def _allow_blocks(numbers: FixedNumbers) -> None:
+    """Mark the sums of which eight aligned products always fit 32 bits."""
+    for name, pairs in numbers.sums().items():
+        row = numbers.grid[ROWS[name]]
+        for k, (a, b) in enumerate(pairs):
+            one = (_largest_entry(numbers, a) * numbers.landings[b].format.largest) << int(row[at.LIFT_0 + k])
+            if (at.TERMS_AT_ONCE * one).bit_length() <= NARROW:
+                row[at.BLOCK] |= 1 << k
 
 
 def used_variables(numbers: FixedNumbers) -> list[str]:
@@ -85,8 +113,7 @@ def bounds(numbers: FixedNumbers) -> list[Bound]:
     out: list[Bound] = []
 
     def largest(variable: str) -> int:
-        form = numbers.landings[variable].format
-        return max(form.hi, -form.lo)
+        return numbers.landings[variable].format.largest
 
     def add(landing: str, product: str, size: int) -> None:
         row = grid[ROWS[landing]]
@@ -159,29 +186,27 @@ def bounds(numbers: FixedNumbers) -> list[Bound]:
     return out
 
 
-def _row_sum(numbers: FixedNumbers, matrix: str, landing: str) -> int:
-    """Return the largest Σ|code| over the terms of one result: of the actual rows where the matrix does not learn."""
+def _fixed_values(numbers: FixedNumbers, matrix: str) -> NDArray[np.float64] | None:
+    """Return a matrix of the network that does not learn in this run, or None."""
     setting = numbers.setting
     net = setting.network
-    form = numbers.landings[matrix].format
-    learned = matrix in setting.training.learn and not (setting.factored and matrix in "WB")
-    fixed = {"A": net.A, "W": net.W, "B": net.B, "feedback": setting.feedback}
-    values = fixed.get(matrix)
-    if matrix == "feedback" and landing in ("current", "signal") and values is not None:
-        values = values.T  # a unit sums over outputs
-    if matrix == "A" and landing == "signal":
-        values = net.A.T
-    if matrix == "W" and landing == "back_current":
-        values = net.W.T
-    counts = {
-        "A": net.n_rec,
-        "W": net.n_rec,
-        "B": net.n_in,
-        "factor_W": net.n_rec,
-        "factor_B": net.n_in,
-        "feedback": net.n_out,
-    }
-    if values is not None and not learned:
+    if matrix in setting.training.learn and not (setting.factored and matrix in "WB"):
+        return None
+    return {"A": net.A, "W": net.W, "B": net.B, "feedback": setting.feedback}.get(matrix)
+
+
+def _largest_entry(numbers: FixedNumbers, matrix: str) -> int:
+    form, values = numbers.landings[matrix].format, _fixed_values(numbers, matrix)
+    return form.largest if values is None else int(np.abs(form.encode(values)).max())
+
+
+def _row_sum(numbers: FixedNumbers, matrix: str, landing: str) -> int:
+    """Return the largest Σ|code| over the terms of one result: of the actual rows where the matrix does not learn."""
+    net, form, values = numbers.setting.network, numbers.landings[matrix].format, _fixed_values(numbers, matrix)
+    transposed = {("feedback", "current"), ("feedback", "signal"), ("A", "signal"), ("W", "back_current")}
+    if values is not None:
+        values = values.T if (matrix, landing) in transposed else values
         return int(np.abs(form.encode(values)).sum(axis=1).max())
-    count = net.n_out if landing == "signal" else counts[matrix]
-    return count * max(form.hi, -form.lo)
+    counts = {"B": net.n_in, "factor_B": net.n_in, "feedback": net.n_out}
+    count = net.n_out if landing == "signal" else counts.get(matrix, net.n_rec)
+    return count * form.largest

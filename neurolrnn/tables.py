@@ -1,4 +1,4 @@
-"""Tables in plain text and markdown, and the table of rules made from :data:`neurolrnn.rules.RULES`."""
+"""Tables in plain text and markdown, and those made from the tables of rules, tasks and number formats."""
 
 from __future__ import annotations
 
@@ -9,7 +9,9 @@ from collections.abc import Iterable, Sequence
 from typing import Any, Literal
 
 from neurolrnn.errors import choose
+from neurolrnn.precision import PARENTS, PRESETS, STEPS, Precision
 from neurolrnn.rules import RULES
+from neurolrnn_kernels.formats import OVERFLOWS, ROUNDINGS
 
 
 def width(text: str) -> int:
@@ -171,3 +173,75 @@ def _default(value: Any) -> str:
     if isinstance(value, tuple | list):
         return str(list(value)).replace(" ", "")
     return "unset" if value is None else str(value)
+
+
+ROUNDING_WORDS = {
+    "floor": ("TRN", "towards -∞: a shift to the right"),
+    "nearest": ("RND", "to the nearest, ties towards +∞"),
+    "nearest-even": ("RND_CONV", "to the nearest, ties to the even code"),
+    "toward-zero": ("TRN_ZERO", "towards 0"),
+    "stochastic": ("SR", "up with a probability equal to the part dropped, else down: right on average"),
+    "lsb-stochastic": ("", "updates only: one LSB with a probability equal to the update, else nothing"),
+}
+"""Other name and meaning of each rounding."""
+OVERFLOW_WORDS = {"saturate": ("SAT", "to the nearest end of the range"), "wrap": ("WRAP", "modulo 2^width")}
+"""Other name and meaning of each overflow."""
+_PRESET_OPTIONS = (
+    "rounding", "update_rounding", "overflow", "accumulator", "hidden", "decay_bits", "rate_bits", "noise",
+    "random_bits",
+)  # fmt: skip
+
+
+def formats_rows() -> dict[str, Any]:
+    """Return presets, variables, roundings and overflows as plain data, every format as a run would use it."""
+    presets = []
+    for name in PRESETS:
+        precision = Precision.preset(name)
+        row: dict[str, Any] = {"name": name, "fixed_point": precision.is_fixed}
+        if precision.is_fixed:
+            row["formats"] = {variable: str(precision.landing(variable).format) for variable in PARENTS}
+            row["own"] = list(precision.formats)
+            row |= {key: getattr(precision, key) for key in _PRESET_OPTIONS}
+            row["update_rounding"] = precision.update_rounding or precision.rounding
+        presets.append(row)
+    variables = [{"name": name, "follows": parent} for name, parent in PARENTS.items()]
+    variables += [{"name": name, "follows": "its learning rate"} for name in STEPS]
+
+    def modes(known: Iterable[str], words: dict[str, tuple[str, str]]) -> list[dict[str, str | None]]:
+        return [{"name": name, "other_name": words[name][0] or None, "meaning": words[name][1]} for name in known]
+
+    return {
+        "presets": presets,
+        "variables": variables,
+        "roundings": modes(ROUNDINGS, ROUNDING_WORDS),
+        "overflows": modes(OVERFLOWS, OVERFLOW_WORDS),
+    }
+
+
+def formats_table(style: Literal["text", "markdown"] = "text") -> str:
+    """Return the formats of every preset and the modes, as text for a terminal or as markdown.
+
+    A format in brackets is not given by the preset but follows from another variable's.
+    """
+    choose("style", style, ("text", "markdown"))
+    rows = formats_rows()
+    table = markdown_table if style == "markdown" else text_table
+    quote = (lambda word: f"`{word}`") if style == "markdown" else (lambda word: word)
+    fixed = [preset for preset in rows["presets"] if preset["fixed_point"]]
+
+    def cell(preset: dict[str, Any], variable: str) -> str:
+        form = preset["formats"].get(variable, "")
+        return form if variable in preset["own"] or not form else f"({form})"
+
+    lines = [
+        [quote(v["name"]), v["follows"] or "must be given", *(cell(preset, v["name"]) for preset in fixed)]
+        for v in rows["variables"]
+    ]
+    for key in _PRESET_OPTIONS:
+        lines.append([quote(key), "", *("-" if preset[key] is None else str(preset[key]) for preset in fixed)])
+    names = [quote(preset["name"]) for preset in fixed]
+    parts = [table(lines, ["precision", "follows", *names])]
+    for kind in ("rounding", "overflow"):
+        modes = [[quote(mode["name"]), mode["other_name"] or "", mode["meaning"]] for mode in rows[f"{kind}s"]]
+        parts.append(table(modes, [kind, "other name", "meaning"]))
+    return "\n\n".join(parts)

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from conftest import python_environment
 
 import neurolrnn as nl
 from neurolrnn import cli
@@ -102,11 +103,11 @@ def test_a_diverged_run_is_counted(monkeypatch):
 
 
 @pytest.fixture
-def command(tmp_path, python_environment):
+def command(tmp_path):
     def run(*arguments):
         call = [sys.executable, "-m", "neurolrnn.cli", *arguments]
         return subprocess.run(
-            call, cwd=tmp_path, env=python_environment, capture_output=True, text=True, timeout=300
+            call, cwd=tmp_path, env=python_environment(), capture_output=True, text=True, timeout=300
         )  # fmt: skip
 
     return run

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from conftest import python_process
 
 import neurolrnn as nl
 from neurolrnn import citations, cli, tables, tasks
@@ -100,9 +101,9 @@ def test_a_file_fits_in_one_sitting(path):
     assert len(path.read_text(encoding="utf-8").splitlines()) <= LONGEST
 
 
-def test_heavy_packages_are_imported_when_needed(run_python):
+def test_heavy_packages_are_imported_when_needed():
     heavy = ("matplotlib", "brian2", "scipy.linalg", "scipy.sparse", "sympy")  # Numba itself looks at scipy
-    out = run_python(f"import sys, neurolrnn, neurolrnn.cli; print([m for m in {heavy!r} if m in sys.modules])")
+    out = python_process(f"import sys, neurolrnn, neurolrnn.cli; print([m for m in {heavy!r} if m in sys.modules])")
     assert out.strip() == "[]"
 
 
@@ -272,9 +273,9 @@ def test_every_command_in_the_readme_parses(monkeypatch):
         parser.parse_args(line.split())
 
 
-def test_session_of_the_readme_runs(run_python, tmp_path):
+def test_session_of_the_readme_runs(tmp_path):
     code = between(read("README.md"), "```python", "```")
-    out = run_python(f"import os; os.chdir({os.fspath(tmp_path)!r})\n{code}")
+    out = python_process(f"import os; os.chdir({os.fspath(tmp_path)!r})\n{code}")
     assert float(out.splitlines()[0]) < 0.1
     assert "passed" in out
     assert sorted(path.name for path in tmp_path.iterdir()) == ["run.npz", "run.png"]

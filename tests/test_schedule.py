@@ -157,8 +157,8 @@ def test_it_is_the_plain_twin_in_the_order_of_the_schedule(rule: Rule, batch: in
         R=rule.feedback_matrix(2, 6, seed), loss=loss, update=update, rates=0.02, batch=batch,
     )  # fmt: skip
     got = simulate(
-        network, Task("own", data, loss=loss), rule, Precision.float64(), 0.02, update, epochs=2, batch=batch, seed=seed,
-        records=10_000, progress=False,
+        network, Task("own", data, loss=loss), rule, Precision.float64(), 0.02, update, epochs=2, batch=batch,
+        seed=seed, records=10_000, progress=False,
     )  # fmt: skip
     for group in "AWB":
         np.testing.assert_allclose(getattr(got.network, group), getattr(want, group), rtol=0, atol=1e-12)

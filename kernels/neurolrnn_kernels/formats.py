@@ -108,6 +108,11 @@ class QFormat:
         return (1 << (self.width - int(self.signed))) - 1
 
     @property
+    def largest(self) -> int:
+        """Largest absolute code."""
+        return max(self.hi, -self.lo)
+
+    @property
     def resolution(self) -> float:
         """Value of one code step, 2^-frac_bits."""
         return 2.0**-self.frac_bits

@@ -23,15 +23,18 @@ FIELDS = (
     "key", "stride", "random_bits", "lfsr",
     "lift_0", "lift_1", "lift_2", "accumulator", "acc_lo", "acc_hi",
     "visible_shift", "visible_lo", "visible_hi", "loss_frac",
-    "events", "acc_events", "dead", "updates",
+    "events", "acc_events", "dead", "updates", "block",
 )  # fmt: skip
 (
     SHIFT, ROUNDING, OVERFLOW, LO, HI, FRAC,
     KEY, STRIDE, RANDOM_BITS, LFSR,
     LIFT_0, LIFT_1, LIFT_2, ACCUMULATOR, ACC_LO, ACC_HI,
     VISIBLE_SHIFT, VISIBLE_LO, VISIBLE_HI, LOSS_FRAC,
-    EVENTS, ACC_EVENTS, DEAD, UPDATES,
+    EVENTS, ACC_EVENTS, DEAD, UPDATES, BLOCK,
 ) = range(len(FIELDS))  # fmt: skip
+
+TERMS_AT_ONCE = 8
+"""Terms of a long sum that are added in 32 bits before they join a 64-bit accumulator, where field ``block`` allows."""
 
 EXACT, ACC_SATURATE, ACC_WRAP = 0, 1, 2
 """Values of the field ``accumulator``."""

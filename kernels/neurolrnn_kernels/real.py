@@ -2,7 +2,7 @@
 
 Every primitive works on all lanes (the sequences of a batch) at once: vectors are (lanes, n). ``v`` is the row of
 the grid that says where a result lands; real numbers land as they are, so it is not read here.
-Sums run in index order, four terms to a pass over the accumulator.
+Sums run in index order, eight terms to a pass over the accumulator.
 """
 
 from __future__ import annotations
@@ -11,7 +11,10 @@ from typing import Any
 
 import numpy as np
 
+from neurolrnn_kernels.jit import inlined
 from neurolrnn_kernels.simd import dot
+
+BLOCK = 8
 
 
 def clear(acc: Any) -> None:
@@ -20,31 +23,48 @@ def clear(acc: Any) -> None:
             acc[b, i] = 0.0
 
 
-def matvec(v: Any, term: int, acc: Any, Wt: Any, x: Any) -> None:
-    rows = Wt.shape[0]
+@inlined
+def add_rows(acc: Any, Wt: Any, x: Any, first: int, last: int) -> None:
+    """Add ``Σ_j x[j] Wt[j]`` for j from first to last, in index order, eight rows to a pass over the accumulator."""
     columns = Wt.shape[1]
-    whole = rows - rows % 4
+    whole = first + (last - first) // BLOCK * BLOCK
     for b in range(acc.shape[0]):
         a = acc[b]
-        for j in range(0, whole, 4):
+        for j in range(first, whole, BLOCK):
             x0 = x[b, j]
             x1 = x[b, j + 1]
             x2 = x[b, j + 2]
             x3 = x[b, j + 3]
+            x4 = x[b, j + 4]
+            x5 = x[b, j + 5]
+            x6 = x[b, j + 6]
+            x7 = x[b, j + 7]
             w0 = Wt[j]
             w1 = Wt[j + 1]
             w2 = Wt[j + 2]
             w3 = Wt[j + 3]
+            w4 = Wt[j + 4]
+            w5 = Wt[j + 5]
+            w6 = Wt[j + 6]
+            w7 = Wt[j + 7]
             for i in range(columns):
                 s = a[i] + w0[i] * x0
                 s += w1[i] * x1
                 s += w2[i] * x2
-                a[i] = s + w3[i] * x3
-        for j in range(whole, rows):
+                s += w3[i] * x3
+                s += w4[i] * x4
+                s += w5[i] * x5
+                s += w6[i] * x6
+                a[i] = s + w7[i] * x7
+        for j in range(whole, last):
             x0 = x[b, j]
             w0 = Wt[j]
             for i in range(columns):
                 a[i] += w0[i] * x0
+
+
+def matvec(v: Any, term: int, acc: Any, Wt: Any, x: Any) -> None:
+    add_rows(acc, Wt, x, 0, Wt.shape[0])
 
 
 def inner(v: Any, term: int, acc: Any, A: Any, h: Any) -> None:
@@ -71,85 +91,45 @@ def scale(v: Any, work: Any, out: Any, rate: Any, x: Any, t: int) -> None:
             out[b, i] = rate * x[b, i]
 
 
+@inlined
+def subtract_row(row: Any, p: Any, g: Any, j: int) -> None:
+    """Subtract ``Σ_b p[b, j] g[b]`` from a row of weights, term after term, four to a pass."""
+    terms = p.shape[0]
+    whole = terms - terms % 4
+    for b in range(0, whole, 4):
+        p0 = p[b, j]
+        p1 = p[b + 1, j]
+        p2 = p[b + 2, j]
+        p3 = p[b + 3, j]
+        g0 = g[b]
+        g1 = g[b + 1]
+        g2 = g[b + 2]
+        g3 = g[b + 3]
+        for i in range(row.shape[0]):
+            s = row[i] - p0 * g0[i]
+            s -= p1 * g1[i]
+            s -= p2 * g2[i]
+            row[i] = s - p3 * g3[i]
+    for b in range(whole, terms):
+        pj = p[b, j]
+        gb = g[b]
+        for i in range(row.shape[0]):
+            row[i] -= pj * gb[i]
+
+
 def descend(v: Any, work: Any, Wt: Any, H: Any, p: Any, g: Any, t: int) -> None:
     for j in range(Wt.shape[0]):
-        row = Wt[j]
-        for b in range(p.shape[0]):
-            pj = p[b, j]
-            gb = g[b]
-            for i in range(Wt.shape[1]):
-                row[i] -= pj * gb[i]
+        subtract_row(Wt[j], p, g, j)
 
 
 def descend_matvec(v: Any, vd: Any, work: Any, Wt: Any, H: Any, p: Any, g: Any, acc: Any, h: Any, t: int) -> None:
+    # The rows of a block are updated and multiplied while they are in the first cache: one pass over W.
     rows = Wt.shape[0]
-    columns = Wt.shape[1]
-    terms = p.shape[0]
-    lanes = h.shape[0]
-    whole = rows - rows % 4
-    for j in range(0, whole, 4):
-        w0 = Wt[j]
-        w1 = Wt[j + 1]
-        w2 = Wt[j + 2]
-        w3 = Wt[j + 3]
-        for b in range(terms - 1):
-            p0 = p[b, j]
-            p1 = p[b, j + 1]
-            p2 = p[b, j + 2]
-            p3 = p[b, j + 3]
-            gb = g[b]
-            for i in range(columns):
-                w0[i] -= p0 * gb[i]
-                w1[i] -= p1 * gb[i]
-                w2[i] -= p2 * gb[i]
-                w3[i] -= p3 * gb[i]
-        # the last term of the update and the first lane of the next product share a pass over the rows
-        p0 = p[terms - 1, j]
-        p1 = p[terms - 1, j + 1]
-        p2 = p[terms - 1, j + 2]
-        p3 = p[terms - 1, j + 3]
-        gb = g[terms - 1]
-        h0 = h[0, j]
-        h1 = h[0, j + 1]
-        h2 = h[0, j + 2]
-        h3 = h[0, j + 3]
-        a = acc[0]
-        for i in range(columns):
-            u0 = w0[i] - p0 * gb[i]
-            u1 = w1[i] - p1 * gb[i]
-            u2 = w2[i] - p2 * gb[i]
-            u3 = w3[i] - p3 * gb[i]
-            w0[i] = u0
-            w1[i] = u1
-            w2[i] = u2
-            w3[i] = u3
-            s = a[i] + u0 * h0
-            s += u1 * h1
-            s += u2 * h2
-            a[i] = s + u3 * h3
-        for b in range(1, lanes):
-            h0 = h[b, j]
-            h1 = h[b, j + 1]
-            h2 = h[b, j + 2]
-            h3 = h[b, j + 3]
-            a = acc[b]
-            for i in range(columns):
-                s = a[i] + w0[i] * h0
-                s += w1[i] * h1
-                s += w2[i] * h2
-                a[i] = s + w3[i] * h3
-    for j in range(whole, rows):
-        w0 = Wt[j]
-        for b in range(terms):
-            p0 = p[b, j]
-            gb = g[b]
-            for i in range(columns):
-                w0[i] -= p0 * gb[i]
-        for b in range(lanes):
-            h0 = h[b, j]
-            a = acc[b]
-            for i in range(columns):
-                a[i] += w0[i] * h0
+    for first in range(0, rows, BLOCK):
+        last = min(first + BLOCK, rows)
+        for j in range(first, last):
+            subtract_row(Wt[j], p, g, j)
+        add_rows(acc, Wt, h, first, last)
 
 
 def accumulate(v: Any, G: Any, p: Any, g: Any) -> None:

@@ -121,7 +121,7 @@ class Lanes(NamedTuple):
     g_rec: Array
     """(lanes, n) learning signal times learning rate."""
     work: Array
-    """(longest row,) to calculate in, of the accumulator's type."""
+    """(longest row,) to calculate in; wide enough for every product that is not part of a long sum."""
 
 
 class Gradients(NamedTuple):
