@@ -128,7 +128,9 @@ def tables(cells: dict[tuple[str, int], Cell], sizes: Sequence[int]) -> tuple[st
     rates = [
         [title, *(f"{cells[title, n].readout:g} / {cells[title, n].recurrent:g}" for n in sizes)] for title in titles
     ]
-    return markdown_table(results, header, "l" + "r" * len(sizes)), markdown_table(rates, header, "l" + "r" * len(sizes))
+    return markdown_table(results, header, "l" + "r" * len(sizes)), markdown_table(
+        rates, header, "l" + "r" * len(sizes)
+    )
 
 
 def between_markers(text: str, content: str) -> str:

@@ -129,7 +129,7 @@ def add_list(subparsers: Any) -> None:
         help="show what there is to choose from",
         description="Show the learning rules, the tasks or the number formats, as the package defines them.",
         formatter_class=argparse.RawDescriptionHelpFormatter,
-        epilog=f"examples:\n  neurolrnn list rules\n  neurolrnn list formats\n  neurolrnn list tasks --json\n\n{_CODES}",
+        epilog=f"examples:\n  neurolrnn list rules\n  neurolrnn list tasks --json\n  neurolrnn list formats\n{_CODES}",
     )
     parser.add_argument("what", choices=sorted(LISTS), help="what to show")
     _add_json(parser)

@@ -6,12 +6,12 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from neurolrnn.errors import InputError
 from neurolrnn.fixed_point import ROWS, FixedNumbers
 from neurolrnn.rules import EProp, TruncatedBPTT
 from neurolrnn_kernels import grid as at
-from numpy.typing import NDArray
 
 NARROW, WIDE = 31, 63
 
@@ -75,19 +75,19 @@ def prove(numbers: FixedNumbers) -> Widths:
 
     accumulator = fits([b for b in found if b.landing in sums])
     work = fits([b for b in found if b.landing not in sums])
-    if small and accumulator.itemsize == 8:
+    if work.itemsize < accumulator.itemsize:
         _allow_blocks(numbers)
     return Widths(storage, accumulator, work)
 
 
 def _allow_blocks(numbers: FixedNumbers) -> None:
-    """Mark the sums of which eight aligned products always fit 32 bits."""
+    """Say in the grid how many terms of each sum always fit the narrower of the two types."""
     for name, pairs in numbers.sums().items():
         row = numbers.grid[ROWS[name]]
         for k, (a, b) in enumerate(pairs):
             one = (_largest_entry(numbers, a) * numbers.landings[b].format.largest) << int(row[at.LIFT_0 + k])
-            if (at.TERMS_AT_ONCE * one).bit_length() <= NARROW:
-                row[at.BLOCK] |= 1 << k
+            terms = min(((1 << NARROW) - 1) // max(one, 1), at.MOST_TERMS) // 4 * 4
+            row[at.BLOCK_0 + k] = terms if terms >= at.FEWEST_TERMS else 0
 
 
 def used_variables(numbers: FixedNumbers) -> list[str]:

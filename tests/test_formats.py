@@ -40,7 +40,7 @@ def grid_row(
     shift: int, rounding: str, form: QFormat | None = None, overflow: str = "saturate", **fields: int
 ) -> np.ndarray:
     """One row of the grid, as a run would fill it."""
-    v = at.real_grid()[0]
+    v: np.ndarray = at.real_grid()[0]
     v[at.SHIFT], v[at.ROUNDING], v[at.OVERFLOW] = shift, ROUNDINGS[rounding], OVERFLOWS[overflow]
     v[at.STRIDE], v[at.RANDOM_BITS] = 1, 16
     if form is not None:
@@ -218,7 +218,8 @@ def test_landings_are_what_apytypes_casts(way: Way, dtype: type) -> None:
         form, mode, overflow, frac, numbers = case
         shift = frac - form.frac_bits
         v = grid_row(shift, mode, form, overflow)
-        row, out = np.array(numbers, dtype), np.zeros(len(numbers), np.int16 if form.width <= 16 else np.int32)
+        row: np.ndarray = np.array(numbers, dtype)
+        out = np.zeros(len(numbers), np.int16 if form.width <= 16 else np.int32)
         way[0](v, row, 0, 0)
         exact = row.tolist()
         way[1](v, out, row, form.lo, form.hi)
@@ -231,6 +232,8 @@ def test_landings_are_what_apytypes_casts(way: Way, dtype: type) -> None:
 # --- random roundings
 
 LANES = 200_000
+REGISTER: dict[str, Any] = {"stride": -1, "lfsr": 0x2468ACE1, "random_bits": 32}
+"""Fields of a row that draws from the shift register."""
 
 
 def draw_rows(
@@ -251,8 +254,7 @@ def far(found: np.ndarray, expected: float) -> float:
 @pytest.mark.parametrize("noise", ["element", "lfsr"])
 @pytest.mark.parametrize("value", [-1000, -255, -129, -128, -1, 1, 64, 100, 128, 255, 300])
 def test_stochastic_rounding_is_right_on_average(value: int, noise: str) -> None:
-    fields = {"element": {}, "lfsr": {"stride": -1, "lfsr": 0x2468ACE1, "random_bits": 32}}[noise]
-    row = draw_rows(value, 8, **fields)
+    row = draw_rows(value, 8, **(REGISTER if noise == "lfsr" else {}))
     assert set(row.tolist()) == {value >> 8, (value >> 8) + 1}
     # Neighbouring words of a shift register share bits, so its mean is judged less strictly.
     assert far(row, value / 256) < (Z if noise == "element" else 4 * Z)
@@ -283,7 +285,7 @@ def test_the_half_step_removes_the_bias_of_few_bits() -> None:
 
 @pytest.mark.parametrize("value", [-300, -256, -255, -64, -1, 0, 1, 64, 200, 256, 5000])
 def test_lsb_stochastic_moves_by_one_lsb_in_proportion(value: int) -> None:
-    for fields in ({}, {"stride": -1, "lfsr": 0x2468ACE1, "random_bits": 32}):
+    for fields in ({}, REGISTER):
         row = draw_rows(value, 8, "lsb-stochastic", **fields)
         sign = (value > 0) - (value < 0)
         share = min(1.0, abs(value) / 256)

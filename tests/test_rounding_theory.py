@@ -6,7 +6,10 @@ e_j = u w^j - c w*^j, so an episode's loss is ½ Σ e_j² and its update Σ e_j 
 
 from __future__ import annotations
 
+import doctest
+import importlib.util
 import math
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -14,6 +17,7 @@ import pytest
 import neurolrnn as nl
 from neurolrnn.errors import InputError
 from neurolrnn.tasks import Sequences, Task
+from neurolrnn.theory import rounding
 from neurolrnn.theory.rounding import (
     bits_needed,
     dead_band,
@@ -26,6 +30,7 @@ from neurolrnn.theory.rounding import (
 )  # fmt: skip
 from neurolrnn_kernels.formats import QFormat
 
+EXAMPLES = Path(__file__).parents[1] / "examples"
 A_HAT, W_HAT = 1.0, 0.5
 CASES = {
     "rflo": ("rflo", {"feedback": A_HAT, "decay": W_HAT},
@@ -128,7 +133,7 @@ def test_bptt_is_truncated_bptt_over_the_whole_sequence():
 
 @pytest.mark.parametrize("case", CASES)
 def test_stochastic_floor(case):
-    """One teacher within a factor of 1.6; the mean over positions of w* between points of the grid within 20 %."""
+    """The mean over positions of w* between points of the grid within 20 %; near a point there is less noise."""
     name, options, rule = CASES[case]
     c, s, frac_bits = 1.03, 1.0, 11
     ratios = []
@@ -138,7 +143,7 @@ def test_stochastic_floor(case):
         floor = loss_floor(name, ended(run)[0], c, w_star, ETA, frac_bits, "stochastic", **options)
         assert floor.valid, floor.reason
         ratios.append(losses[10:].mean() / floor.loss)
-    assert all(1 / 1.6 < ratio < 1.6 for ratio in ratios), ratios
+    assert all(0.25 < ratio < 1.5 for ratio in ratios), ratios
     assert 0.8 < np.mean(ratios) < 1.2, ratios
 
 
@@ -265,13 +270,13 @@ def test_bits_needed_is_the_smallest_number():
 # --- states
 
 
-@pytest.mark.parametrize("rounding", ["nearest", "stochastic"])
-@pytest.mark.parametrize("leak,current_bits", [(1.0, 8), (1.0, 7), (0.5, 8), (0.25, 6)])
+@pytest.mark.parametrize("rounding", ["nearest", "nearest-even", "stochastic"])
+@pytest.mark.parametrize("leak,current_bits", [(1.0, 8), (1.0, 7), (1.0, 10), (0.5, 8), (0.25, 6), (0.3, 8)])
 def test_state_noise(leak, current_bits, rounding):
     """Weights and inputs are on their grids, so states, and nothing else, are rounded."""
     rng = np.random.default_rng(3)
-    n, T, F = 5, 30_000, 8
-    W = np.round(rng.normal(size=(n, n)) * 0.85 / math.sqrt(n) * 2**10) / 2**10
+    n, T, F = 5, 60_000, 8
+    W = np.round(nl.Network.random(2, n, 2, spectral_radius=0.8, seed=3).W * 2**10) / 2**10
     A, B = np.round(rng.normal(size=(2, n)) * 2**8) / 2**8, np.round(rng.normal(size=(n, 2)) * 2**8) / 2**8
     net = nl.Network(A, W, B, leak)
     x = np.round(rng.normal(size=(T, 2)) * 2**8) / 2**8
@@ -288,7 +293,8 @@ def test_state_noise(leak, current_bits, rounding):
         progress=False,
     )  # fmt: skip
     predicted = state_noise_loss(A, W, F, leak=leak, current_frac_bits=current_bits, rounding=rounding)
-    assert run.metrics["train_loss"] == pytest.approx(predicted, rel=0.05)
+    # Ties to even with a leak of few bits make even codes frequent, and the noise not quite white.
+    assert run.metrics["train_loss"] == pytest.approx(predicted, rel=0.07 if rounding == "nearest-even" else 0.04)
 
 
 @pytest.mark.parametrize("w", [0.5, 0.9, 0.984375, -0.9])
@@ -385,6 +391,65 @@ def test_a_leaky_network_is_a_plain_one():
     assert floor.valid and 0.02 * floor.loss < losses[-1] < 1.12 * floor.loss
     corners = stall_set("rflo", a, c, v_star, rates, bits, feedback=A_HAT, decay=W_HAT)
     assert outside(corners, np.array([a * b - c, v - v_star])) < 1.1
+
+
+def test_valid_bounds_hold_in_random_modes():
+    """The expected dynamics with rounding, without the kernels: quick enough for many modes."""
+    rng = np.random.default_rng(0)
+    ratios = []
+    while len(ratios) < 150:
+        name = ("rflo", "tbptt", "bptt")[len(ratios) % 3]
+        c, w_star = math.exp(rng.uniform(-1.2, 0.7)) * rng.choice([-1, 1]), rng.uniform(-0.85, 0.85)
+        options = {"feedback": rng.uniform(0.4, 1.5), "decay": rng.uniform(-0.3, 0.8)} if name == "rflo" else {}
+        eta, F = (0.02, 0.1)[rng.integers(2)], int(rng.integers(7, 13))
+        s = math.sqrt(abs(c)) * math.exp(0.3 * rng.normal())
+        off = 0.3 * rng.normal(size=3)
+        start = s * (1 + off[0]), np.clip(w_star + (1 - abs(w_star)) * off[1], -0.95, 0.95), c / s * (1 + off[2])
+        theta = np.floor(np.array(start) * 2**F + 0.5) / 2**F
+        for _ in range(4000):
+            step = np.floor(eta * expected(name, *theta, c, w_star, **options) * 2**F + 0.5) / 2**F
+            theta = theta - step
+            if not step.any() or abs(theta[1]) >= 1:
+                break
+        a, w, b = theta
+        if a == 0 or abs(w) >= 1:
+            continue
+        try:
+            floor = loss_floor(name, a, c, w_star, eta, F, **options)
+        except InputError:
+            continue
+        if floor.valid:
+            assert not step.any()
+            ratios.append(exact_loss(a, w, b, c, w_star) / floor.loss)
+    assert max(ratios) < 1.12, sorted(ratios)[-5:]
+    assert np.median(ratios) > 0.4
+
+
+def expected(name, a, w, b, c, w_star, feedback=None, decay=0.0):
+    """Δ of a, w, b at T = inf, in closed form (Williams, Payeur & Lajoie)."""
+    u, p, r = a * b, 1 - w * w, 1 - w * w_star
+    if name == "bptt":
+        return np.array([b * (u / p - c / r), u * (u * w / p**2 - c * w_star / r**2), a * (u / p - c / r)])
+    f = a if feedback is None else feedback
+    k, k_star = 1 - decay * w, 1 - decay * w_star
+    return np.array(
+        [b * (u / p - c / r), f * b * (u * w / (p * k) - c * w_star / (r * k_star)), f * (u / k - c / k_star)]
+    )
+
+
+def test_the_picture_is_drawn(tmp_path, capsys):
+    spec = importlib.util.spec_from_file_location("loss_floor", EXAMPLES / "loss_floor.py")
+    script = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(script)
+    target = tmp_path / "picture.png"
+    script.main(["--bits", "9", "10", "--teachers", "1", "--updates", "300", "--picture", str(target)])
+    assert target.read_bytes().startswith(b"\x89PNG")
+    assert "|   9 |" in capsys.readouterr().out
+
+
+def test_the_example_in_the_module():
+    results = doctest.testmod(rounding)
+    assert results.attempted and not results.failed
 
 
 # --- refusals

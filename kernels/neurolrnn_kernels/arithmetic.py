@@ -32,13 +32,13 @@ def _clear(acc: Any) -> Callable[..., Any]:
     return _pick("clear", acc)
 
 
-def matvec(v: Any, term: int, acc: Any, Wt: Any, x: Any) -> None:
+def matvec(v: Any, work: Any, term: int, acc: Any, Wt: Any, x: Any) -> None:
     """Add ``Wtᵀ x`` to ``acc``, in index order of x. ``term`` names the alignment of this sum in the grid row."""
-    _pick("matvec", acc)(v, term, acc, Wt, x)
+    _pick("matvec", acc)(v, work, term, acc, Wt, x)
 
 
 @overload(matvec)
-def _matvec(v: Any, term: int, acc: Any, Wt: Any, x: Any) -> Callable[..., Any]:
+def _matvec(v: Any, work: Any, term: int, acc: Any, Wt: Any, x: Any) -> Callable[..., Any]:
     return _pick("matvec", acc)
 
 

@@ -49,7 +49,7 @@ def back(past: Any, net: Any, c: Any, grid: Any, lane: Any, grad: Any) -> None:
         clear(lane.acc_rec)  # Wᵀδ_{t+1}
         inner(grid[at.STATE], 0, lane.acc_rec, net.Wt, past.delta)
         blend(grid[at.STATE], lane.work, past.delta, c.keep, past.delta, c.gain, lane.acc_rec, 0)
-        matvec(grid[at.SIGNAL], 0, past.delta, net.A, past.e[k])
+        matvec(grid[at.SIGNAL], lane.work, 0, past.delta, net.A, past.e[k])
         scale(grid[at.STATE], lane.work, lane.g_rec, c.gain, past.delta, 0)
         if c.learn_W:
             accumulate(grid[at.W], grad.W, past.h[k], lane.g_rec)

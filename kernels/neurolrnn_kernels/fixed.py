@@ -17,8 +17,6 @@ from neurolrnn_kernels.landing import hidden_row, land_row, store_row, update_ro
 
 LOG2_E = 23637
 """log2 e with 14 fraction bits."""
-NARROW = np.zeros(1, np.int32)
-"""Names the type in which short sums are made."""
 EXP2 = np.array([round(2.0 ** (16.0 - i / 256.0)) for i in range(256)], np.int64)
 """2^(16 - i/256), for the softmax in integers."""
 
@@ -30,50 +28,47 @@ def clear(acc: Any) -> None:
 
 
 @inlined
-def add_rows(acc: Any, Wt: Any, x: Any, first: int, last: int, lift: int, narrow: Any) -> None:
-    """Add ``Σ_j x[j] Wt[j]`` for j from first to last, eight rows to a pass; exact.
-
-    ``narrow`` is a number of the type in which the eight products are added before they join the accumulator.
-    """
+def add_rows(acc: Any, Wt: Any, x: Any, first: int, last: int, lift: int) -> None:
+    """Add ``Σ_j x[j] Wt[j]`` for j from first to last to a vector, four rows to a pass; exact."""
     I = acc.dtype.type
-    N = narrow.dtype.type
-    columns = Wt.shape[1]
-    whole = first + (last - first) // 8 * 8
-    for b in range(acc.shape[0]):
-        a = acc[b]
-        for j in range(first, whole, 8):
-            x0 = N(N(x[b, j]) << lift)
-            x1 = N(N(x[b, j + 1]) << lift)
-            x2 = N(N(x[b, j + 2]) << lift)
-            x3 = N(N(x[b, j + 3]) << lift)
-            x4 = N(N(x[b, j + 4]) << lift)
-            x5 = N(N(x[b, j + 5]) << lift)
-            x6 = N(N(x[b, j + 6]) << lift)
-            x7 = N(N(x[b, j + 7]) << lift)
-            w0 = Wt[j]
-            w1 = Wt[j + 1]
-            w2 = Wt[j + 2]
-            w3 = Wt[j + 3]
-            w4 = Wt[j + 4]
-            w5 = Wt[j + 5]
-            w6 = Wt[j + 6]
-            w7 = Wt[j + 7]
-            for i in range(columns):
-                s = N(N(N(w0[i]) * x0) + N(N(w1[i]) * x1))
-                s = N(s + N(N(N(w2[i]) * x2) + N(N(w3[i]) * x3)))
-                s = N(s + N(N(N(w4[i]) * x4) + N(N(w5[i]) * x5)))
-                s = N(s + N(N(N(w6[i]) * x6) + N(N(w7[i]) * x7)))
-                a[i] = I(a[i] + I(s))
-        for j in range(whole, last):
-            x0 = I(I(x[b, j]) << lift)
-            w0 = Wt[j]
-            for i in range(columns):
-                a[i] = I(a[i] + I(I(w0[i]) * x0))
+    bits = acc.itemsize * 8 - 1
+    whole = first + (last - first) // 4 * 4
+    for j in range(first, whole, 4):
+        x0 = I(I(x[j]) << (lift & bits))
+        x1 = I(I(x[j + 1]) << (lift & bits))
+        x2 = I(I(x[j + 2]) << (lift & bits))
+        x3 = I(I(x[j + 3]) << (lift & bits))
+        w0 = Wt[j]
+        w1 = Wt[j + 1]
+        w2 = Wt[j + 2]
+        w3 = Wt[j + 3]
+        for i in range(acc.shape[0]):
+            s = I(acc[i] + I(I(w0[i]) * x0))
+            s = I(s + I(I(w1[i]) * x1))
+            s = I(s + I(I(w2[i]) * x2))
+            acc[i] = I(s + I(I(w3[i]) * x3))
+    for j in range(whole, last):
+        x0 = I(I(x[j]) << (lift & bits))
+        w0 = Wt[j]
+        for i in range(acc.shape[0]):
+            acc[i] = I(acc[i] + I(I(w0[i]) * x0))
+
+
+@inlined
+def add_blocks(acc: Any, part: Any, Wt: Any, x: Any, first: int, last: int, lift: int, block: int) -> None:
+    """Do the same through sums of ``block`` terms in the narrower type of ``part``, which are proved to fit it."""
+    I = acc.dtype.type
+    for j in range(first, last, block):
+        for i in range(part.shape[0]):
+            part[i] = 0
+        add_rows(part, Wt, x, j, min(j + block, last), lift)
+        for i in range(part.shape[0]):
+            acc[i] = I(acc[i] + I(part[i]))
 
 
 @inlined
 def add_rows_bounded(v: Any, acc: Any, Wt: Any, x: Any, first: int, last: int, lift: int) -> None:
-    """The same with an accumulator of a declared width, which saturates or wraps after every term."""
+    """Do the same with an accumulator of a declared width, which saturates or wraps after every term."""
     I = acc.dtype.type
     low, high = I(v[at.ACC_LO]), I(v[at.ACC_HI])
     mask = I(v[at.ACC_HI] - v[at.ACC_LO])
@@ -99,19 +94,23 @@ def add_rows_bounded(v: Any, acc: Any, Wt: Any, x: Any, first: int, last: int, l
 
 
 @inlined
-def add_part(v: Any, term: int, acc: Any, Wt: Any, x: Any, first: int, last: int) -> None:
+def add_part(v: Any, work: Any, term: int, acc: Any, Wt: Any, x: Any, first: int, last: int) -> None:
     """Add ``Σ_j x[j] Wt[j]`` for j from first to last in the way that row ``v`` asks for."""
     lift = v[at.LIFT_0 + term]
+    block = v[at.BLOCK_0 + term]
     if v[at.ACCUMULATOR] != at.EXACT:
         add_rows_bounded(v, acc, Wt, x, first, last, lift)
-    elif v[at.BLOCK] & (1 << term):
-        add_rows(acc, Wt, x, first, last, lift, NARROW)
-    else:
-        add_rows(acc, Wt, x, first, last, lift, acc)
+        return
+    part = work[: acc.shape[1]]
+    for b in range(acc.shape[0]):
+        if block > 0:
+            add_blocks(acc[b], part, Wt, x[b], first, last, lift, block)
+        else:
+            add_rows(acc[b], Wt, x[b], first, last, lift)
 
 
-def matvec(v: Any, term: int, acc: Any, Wt: Any, x: Any) -> None:
-    add_part(v, term, acc, Wt, x, 0, Wt.shape[0])
+def matvec(v: Any, work: Any, term: int, acc: Any, Wt: Any, x: Any) -> None:
+    add_part(v, work, term, acc, Wt, x, 0, Wt.shape[0])
 
 
 def inner(v: Any, term: int, acc: Any, A: Any, h: Any) -> None:
@@ -204,7 +203,7 @@ def descend_matvec(v: Any, vd: Any, work: Any, Wt: Any, H: Any, p: Any, g: Any, 
         for j in range(first, last):
             outer_row(row, p, g, j)
             update_row(v, Wt[j], hidden_row(H, j), row, t, j * n)
-        add_part(vd, 0, acc, Wt, h, first, last)
+        add_part(vd, work, 0, acc, Wt, h, first, last)
 
 
 def accumulate(v: Any, G: Any, p: Any, g: Any) -> None:

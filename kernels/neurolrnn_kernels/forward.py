@@ -55,13 +55,13 @@ def rest(lane: Any) -> None:
 @kernel
 def forward(net: Any, c: Any, grid: Any, lane: Any, t: int) -> None:
     """Advance h and y by one step; ``lane.drive`` must hold W h and is used up."""
-    matvec(grid[at.CURRENT], 1, lane.drive, net.Bt, lane.x)
+    matvec(grid[at.CURRENT], lane.work, 1, lane.drive, net.Bt, lane.x)
     if net.M.shape[0] > 0:  # the factors' part: (RᵀM) h + (RᵀN) x = Rᵀ z
         clear(lane.acc_out)
         inner(grid[at.COUPLING], 0, lane.acc_out, net.M, lane.h)
         inner(grid[at.COUPLING], 1, lane.acc_out, net.N, lane.x)
         land(grid[at.COUPLING], lane.work, lane.z, lane.acc_out, t)
-        matvec(grid[at.CURRENT], 2, lane.drive, net.R, lane.z)
+        matvec(grid[at.CURRENT], lane.work, 2, lane.drive, net.R, lane.z)
     land(grid[at.CURRENT], lane.work, lane.u, lane.drive, t)
     blend(grid[at.STATE], lane.work, lane.h, c.keep, lane.h, c.gain, lane.u, t)
     clear(lane.acc_out)
@@ -73,14 +73,14 @@ def forward(net: Any, c: Any, grid: Any, lane: Any, t: int) -> None:
 def advance(net: Any, grid: Any, lane: Any) -> None:
     """Prepare the next step: drive = W h."""
     clear(lane.drive)
-    matvec(grid[at.CURRENT], 0, lane.drive, net.Wt, lane.h)
+    matvec(grid[at.CURRENT], lane.work, 0, lane.drive, net.Wt, lane.h)
 
 
 @kernel
 def signal(net: Any, c: Any, grid: Any, lane: Any, t: int) -> None:
     """Carry the output error back to the units: L = Rᵀε, or Aᵀε with the A of this step."""
     clear(lane.acc_rec)
-    matvec(grid[at.SIGNAL], 0, lane.acc_rec, net.A if c.symmetric else net.R, lane.e)
+    matvec(grid[at.SIGNAL], lane.work, 0, lane.acc_rec, net.A if c.symmetric else net.R, lane.e)
     land(grid[at.SIGNAL], lane.work, lane.L, lane.acc_rec, t)
 
 

@@ -21,20 +21,20 @@ VARIABLES = (
 FIELDS = (
     "shift", "rounding", "overflow", "lo", "hi", "frac",
     "key", "stride", "random_bits", "lfsr",
-    "lift_0", "lift_1", "lift_2", "accumulator", "acc_lo", "acc_hi",
+    "lift_0", "lift_1", "lift_2", "block_0", "block_1", "block_2", "accumulator", "acc_lo", "acc_hi",
     "visible_shift", "visible_lo", "visible_hi", "loss_frac",
-    "events", "acc_events", "dead", "updates", "block",
+    "events", "acc_events", "dead", "updates",
 )  # fmt: skip
 (
     SHIFT, ROUNDING, OVERFLOW, LO, HI, FRAC,
     KEY, STRIDE, RANDOM_BITS, LFSR,
-    LIFT_0, LIFT_1, LIFT_2, ACCUMULATOR, ACC_LO, ACC_HI,
+    LIFT_0, LIFT_1, LIFT_2, BLOCK_0, BLOCK_1, BLOCK_2, ACCUMULATOR, ACC_LO, ACC_HI,
     VISIBLE_SHIFT, VISIBLE_LO, VISIBLE_HI, LOSS_FRAC,
-    EVENTS, ACC_EVENTS, DEAD, UPDATES, BLOCK,
+    EVENTS, ACC_EVENTS, DEAD, UPDATES,
 ) = range(len(FIELDS))  # fmt: skip
 
-TERMS_AT_ONCE = 8
-"""Terms of a long sum that are added in 32 bits before they join a 64-bit accumulator, where field ``block`` allows."""
+FEWEST_TERMS, MOST_TERMS = 8, 64
+"""Fields ``block_k`` are 0, or how many terms of a sum always fit 32 bits before they join a 64-bit accumulator."""
 
 EXACT, ACC_SATURATE, ACC_WRAP = 0, 1, 2
 """Values of the field ``accumulator``."""

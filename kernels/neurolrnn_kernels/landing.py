@@ -130,6 +130,15 @@ def count_nonzero(row: Any) -> int:
 @inlined
 def update_row(v: Any, W: Any, H: Any, row: Any, t: int, base: int) -> None:
     """Subtract the rounded updates in ``row`` from the weights W, or from the hidden weights H where there are any."""
+    mode = v[at.ROUNDING]
+    if (
+        H.shape[0] == 0
+        and v[at.OVERFLOW] == SATURATE
+        and v[at.SHIFT] > 0
+        and (mode == FLOOR or mode == NEAREST or (mode == STOCHASTIC and v[at.STRIDE] >= 0))
+    ):
+        _update_row_at_once(v, W, row, t, base)
+        return
     I = row.dtype.type
     wanted = count_nonzero(row)
     round_row(v, row, t, base)
@@ -144,6 +153,47 @@ def update_row(v: Any, W: Any, H: Any, row: Any, t: int, base: int) -> None:
             row[i] = I(I(H[i]) - row[i])
         store_row(v, H, row, v[at.LO], v[at.HI])
         show_row(v, W, H, row)
+
+
+@inlined
+def _update_row_at_once(v: Any, W: Any, row: Any, t: int, base: int) -> None:
+    """Do the same in one pass, for the modes that most runs use: saturating, no hidden weights."""
+    I = row.dtype.type
+    bits = row.itemsize * 8 - 1
+    s = v[at.SHIFT]
+    low, high = I(v[at.LO]), I(v[at.HI])
+    events, dead, wanted = I(0), I(0), I(0)
+    if v[at.ROUNDING] == STOCHASTIC:
+        used = min(s, v[at.RANDOM_BITS])
+        drop = np.uint32(32 - used)
+        up = s - used
+        offset = I((1 << up) >> 1)
+        stride = v[at.STRIDE]
+        start = stream(v[at.KEY], t)
+        for i in range(row.shape[0]):
+            r = I(I(I(word(start, (base + i) * stride) >> drop) << (up & bits)) + offset)
+            u = row[i]
+            d = I(I(u + r) >> (s & bits))
+            x = I(I(W[i]) - d)
+            c = min(max(x, low), high)
+            events = I(events + I(c != x))
+            wanted = I(wanted + I(u != 0))
+            dead = I(dead + I((u != 0) & (d == 0)))
+            W[i] = c
+    else:
+        half = I(I(1) << I(s - 1)) if v[at.ROUNDING] == NEAREST else I(0)
+        for i in range(row.shape[0]):
+            u = row[i]
+            d = I(I(u + half) >> (s & bits))
+            x = I(I(W[i]) - d)
+            c = min(max(x, low), high)
+            events = I(events + I(c != x))
+            wanted = I(wanted + I(u != 0))
+            dead = I(dead + I((u != 0) & (d == 0)))
+            W[i] = c
+    v[at.EVENTS] += events
+    v[at.UPDATES] += wanted
+    v[at.DEAD] += dead
 
 
 @inlined

@@ -63,7 +63,7 @@ def add_rows(acc: Any, Wt: Any, x: Any, first: int, last: int) -> None:
                 a[i] += w0[i] * x0
 
 
-def matvec(v: Any, term: int, acc: Any, Wt: Any, x: Any) -> None:
+def matvec(v: Any, work: Any, term: int, acc: Any, Wt: Any, x: Any) -> None:
     add_rows(acc, Wt, x, 0, Wt.shape[0])
 
 

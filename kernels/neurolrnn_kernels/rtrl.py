@@ -31,7 +31,7 @@ def carry(data: Any, net: Any, c: Any, grid: Any, lane: Any, influence: Any, t: 
     n = lane.h.shape[1]
     sources = n + lane.x.shape[1]
     clear(influence.next)
-    matvec(grid[at.STATE], 0, influence.next, net.Wt, influence.J)
+    matvec(grid[at.STATE], lane.work, 0, influence.next, net.Wt, influence.J)
     blend(grid[at.STATE], lane.work, influence.J, c.keep, influence.J, c.gain, influence.next, t)
     for b in range(lane.h.shape[0]):
         for j in range(sources):

@@ -22,6 +22,18 @@ PerGroup = float | Mapping[str, float]
 ROUNDING_RULES = ("rflo", "tbptt", "bptt", "fa_bptt")
 GROUPS = ("A", "B", "W")
 """Order of the rows of C and of the columns of J below."""
+LINEAR_UP_TO = 0.1
+"""Largest deviation, of u over |c| and of w over 1 - |w*|, up to which the linearisation is trusted."""
+
+
+class Floor(NamedTuple):
+    """A loss that learning does not get below, and whether the formula holds there."""
+
+    loss: float
+    """Σ over lags, ½ Σ_j e_j²: the expected loss of one step."""
+    valid: bool
+    reason: str
+    """Why not; empty if valid."""
 
 
 class Mode(NamedTuple):
@@ -100,6 +112,18 @@ def _per_group(name: str, value: PerGroup, above: float = -math.inf) -> Matrix:
     if missing:
         raise InputError(f"{name} has no value for {', '.join(missing)}; all of A, W and B learn here")
     return np.array([real_number(f"{name}.{group}", given[group], above=above) for group in GROUPS])
+
+
+def judged(mode: Mode, loss: float, deviation: Matrix, rounding: str) -> Floor:
+    """Say whether the linearisation holds as far out as rounding keeps the mode."""
+    share = deviation / mode.scale
+    if float(share.max()) > LINEAR_UP_TO:
+        what = ("a·b", "|c|") if share[0] >= share[1] else ("w", "1 - |w*|")
+        reason = f"{what[0]} stays off by {share.max():.2g} of {what[1]}, too far for the formula; take more bits"
+        return Floor(loss, False, reason if rounding == "once" else f"{reason} or a larger learning rate")
+    if rounding == "nearest" and mode.speed > 1.0:
+        return Floor(loss, False, "the learning rate overshoots, so weights may jump to and fro for ever; halve it")
+    return Floor(loss, True, "")
 
 
 def corners_of(C: Matrix, radius: Matrix) -> Matrix:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -149,8 +148,6 @@ def rank_bound(
         if clamped or optimiser in ELEMENTWISE or quantised or not linear:
             return result(o, "[ΔW | ΔB] = Rᵀ[M | N] whatever becomes of single factors")
         return result(e, f"[ΔW | ΔB] = Rᵀ[M | N], {errors}")
-    if e == 0:
-        return result(0, "the softmax over one class is always 1, so there is no error")
     for broken, why in (
         (not linear, "with nonlinear units each row of the update has slopes of its own"),
         (quantised, "rounding every weight to a grid adds errors of full rank, of the size of the grid"),
@@ -159,16 +156,15 @@ def rank_bound(
     ):
         if broken:
             return result(n, why)
+    base, reason = _span(name, fixed, tau, k, groups, e, learn, T, updates)
     if wd and decay_toward == "zero":
-        base = _span(name, fixed, tau, k, groups, e, learn, T, updates)[0]
         start = n if initial_rank is None else positive_integer("initial_rank", initial_rank, 0)
         return result(
             base + start,
             "decay to zero removes a part of W₀ and B₀ themselves; after subtracting what is left of them, "
             f"κ = Π(1 - η wd), the rank is ≤ {int(min(base, limit))}",
         )
-    bound, reason = _span(name, fixed, tau, k, groups, e, learn, T, updates)
-    return result(bound, f"{reason}; {errors}" if bound < limit else reason)
+    return result(base, f"{reason}; {errors}" if base < limit else reason)
 
 
 def _span(
@@ -176,6 +172,8 @@ def _span(
     updates: float,
 ) -> tuple[float, str]:  # fmt: skip
     """Bound the span of a rule's own updates, made of e independent errors."""
+    if e == 0:
+        return 0, "the softmax over one class is always 1, so there is no error"
     frozen = fixed or "A" not in learn
     span = "rows of R" if fixed else "rows of A, which stands still"
     one_back = name == "rflo" or (name == "tbptt" and tau == 1)
@@ -243,16 +241,12 @@ class Spectrum:
     effective: float
     participation: float
 
-    def numerical_rank(self, tolerance: float = 1e-2) -> int:
-        """Count the values above `tolerance` times the largest."""
-        return int((self.values > tolerance * self.values[0]).sum())
-
     def __str__(self) -> str:
         shown = ", ".join(f"{v:.3g}" for v in self.values[:8])
         more = ", ..." if len(self.values) > 8 else ""
         return (
-            f"singular values of [ΔW | ΔB]: {shown}{more}; {self.numerical_rank()} above 1 % of the largest, effective "
-            f"rank {self.effective:.3g}, participation ratio {self.participation:.3g}"
+            f"singular values of [ΔW | ΔB]: {shown}{more}; effective rank {self.effective:.3g}, "
+            f"participation ratio {self.participation:.3g}"
         )
 
 
@@ -269,13 +263,7 @@ def spectrum(before: Network, after: Network) -> Spectrum:
 
 
 def integers(*matrices: ArrayLike) -> list[NDArray[np.object_]]:
-    """Return matrices as Python integers over one common power of two; every finite float is such a fraction.
-
-    Raises
-    ------
-    InputError
-        If a value is not finite.
-    """
+    """Return matrices as Python integers over one common power of two; every finite float is such a fraction."""
     ratios = []
     for matrix in matrices:
         array = np.asarray(matrix)
@@ -385,7 +373,7 @@ def rank_report(run: Run) -> RankReport:
         str(settings["name"]), start.n_rec, start.n_in, start.n_out, str(settings.get("storage", "dense")),
         feedback="random" if run.feedback is not None else "symmetric", steps=settings.get("steps", 1),
         learn=training["learn"], momentum=training["momentum"], loss=run.experiment["task"]["loss"], quantised=fixed,
-        clamped=_clamped(training),
+        clamped=bool(set(training["clamp"] or {}) & set(training["learn"]) - {"A"}),
     )  # fmt: skip
     if not fixed:
         eps = float(np.finfo(np.dtype(run.experiment["precision"].get("preset", "float32"))).eps)
@@ -402,10 +390,6 @@ def rank_report(run: Run) -> RankReport:
         before, after = integers(np.hstack([rounded.W, rounded.B]), np.hstack([end.W, end.B]))
         change = after - before
     return RankReport(bound, exact_rank(change), True, 0.0, spectrum(rounded, end))
-
-
-def _clamped(training: dict[str, Any]) -> bool:
-    return any(group in training["learn"] for group in (training["clamp"] or {}) if group != "A")
 
 
 def _landed(text: str, values: Array) -> Array:

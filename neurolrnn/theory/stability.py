@@ -55,7 +55,7 @@ def _point(
     s, c, w = np.broadcast_arrays(*(np.asarray(x, dtype=np.float64) for x in (s, c, w_star)))
     if not (np.isfinite(s) & np.isfinite(c)).all() or (s == 0.0).any() or (c == 0.0).any():
         raise InputError("s and c must be finite and not 0: a = s, b = c/s")
-    f, b = way.signal(s), c / s
+    f, b = way.signal(s).reshape(s.shape), c / s
     if horizon == math.inf:
         v = way.carry(w)
         if (np.abs(w) >= 1.0).any() or (way.reach == math.inf and (np.abs(v * w) >= 1.0).any()):
@@ -346,8 +346,8 @@ def _range(between: tuple[float, float]) -> Array:
 
 
 def _roots(function: Callable[[Array], Array], grid: Array) -> list[float]:
-    values = function(grid)
-    found = []
+    values, found = function(grid), []
+    grid, values = grid[values != 0.0], values[values != 0.0]  # a root on the grid lies between its neighbours
     for i in np.flatnonzero(np.sign(values[:-1]) * np.sign(values[1:]) < 0):
         low, high, sign = grid[i], grid[i + 1], np.sign(values[i])
         for _ in range(60):
