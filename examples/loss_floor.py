@@ -62,9 +62,10 @@ def learn(rule: nl.Rule, w_star: float, precision: nl.Precision, updates: int, s
     task = Task("impulse", Sequences.from_arrays(x, np.tile(target[:, np.newaxis], (COPIES, 1, 1))))
     a, w, b = START
     epochs = max(updates // COPIES, 3)
+    net = nl.Network(np.array([[a]]), np.array([[w]]), np.array([[b]]))
     run = nl.simulate(
-        nl.Network([[a]], [[w]], [[b]]), task, rule, precision, RATE, "episode", epochs=epochs, shuffle=False,
-        records=epochs, seed=seed, progress=False,
+        net, task, rule, precision, RATE, "episode", epochs=epochs, shuffle=False, records=epochs, seed=seed,
+        progress=False,
     )  # fmt: skip
     return float(run.loss[epochs // 3 :].mean()) * STEPS, float(run.network.A[0, 0])
 

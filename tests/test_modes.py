@@ -1,4 +1,4 @@
-"""Mode equations: against references, plain sums, expected updates of aligned networks, SciPy and simulated learning."""
+"""Mode equations: against references, plain sums, expected updates of aligned networks, SciPy, simulations."""
 
 from __future__ import annotations
 
@@ -219,7 +219,7 @@ def test_flow_agrees_with_scipy(key: str) -> None:
 
     def slope(_: float, y: Array) -> Array:
         u = system.update(*y.reshape(3, 2))
-        return -np.concatenate([u.da, u.db, 0.5 * u.dw])
+        return np.concatenate([-u.da, -u.db, -0.5 * u.dw])
 
     y = solve_ivp(slope, (0.0, 8.0), np.ravel(start), "DOP853", t, rtol=1e-11, atol=1e-13).y
     np.testing.assert_allclose(np.hstack([path.a, path.b, path.w]), y.T, rtol=1e-8, atol=1e-10)
@@ -253,10 +253,10 @@ def test_modes_that_run_away_are_lost_alone() -> None:
 def test_only_bptt_conserves_the_difference_of_squares(T: float) -> None:
     for key in RULES:
         system = equations(key, [1.1], [0.9], [0.6], [0.7], T=T)
-        path = system.flow([0.6], [0.2], [0.1], [0.0, 1.0, 5.0], tolerance=1e-12)
+        path = system.flow([0.6], [0.2], [0.1], [0.0, 2.0], tolerance=1e-10)
         moved = np.abs(np.diff(path.a[:, 0] ** 2 - path.b[:, 0] ** 2)).max()
         if key in ("bptt", "eprop"):
-            assert moved < 1e-9
+            assert moved < 1e-8
         elif T == math.inf or key != "tbptt3":
             assert moved > 1e-6
 
@@ -379,7 +379,7 @@ def test_escape_takes_the_logarithm_of_the_start() -> None:
         times = []
         for size in (1e-3, 1e-5):
             path = modes(name, [size], [size], [0.4], a_star=[1.0], b_star=[1.0], w_star=[0.7],
-                         t=np.linspace(0.0, 14.0, 2801), **own)  # fmt: skip
+                         t=np.linspace(0.0, 14.0, 281), **own)  # fmt: skip
             times.append(float(np.interp(0.3, (path.a * path.b)[:, 0], path.t)))
         assert times[1] - times[0] == pytest.approx(found.escape_time(1e-5) - found.escape_time(1e-3), rel=0.01)
 
@@ -422,10 +422,10 @@ def test_starts_in_the_safe_region_converge_and_small_ones_enter_it() -> None:
 
     def settled(a: Array, b: Array, w: Array, c: Array, w_star: Array, a_hat: Array) -> Array:
         path = modes("rflo", a, b, w, a_star=c, b_star=np.ones_like(c), w_star=w_star, a_hat=a_hat, decay=0.5,
-                     t=[0.0, 300.0], tolerance=1e-5)  # fmt: skip
+                     t=[0.0, 200.0], tolerance=1e-4)  # fmt: skip
         return np.asarray(path.loss[-1] < 1e-3 * path.loss[0])
 
-    n = 120
+    n = 80
     c, a_hat = rng.choice([-1.0, 1.0], (2, n)) * rng.uniform(0.4, 1.5, (2, n))
     w, w_star = rng.uniform(-0.8, 0.8, (2, n))
     a, b = np.abs(rng.normal(size=(2, n)))
@@ -433,16 +433,15 @@ def test_starts_in_the_safe_region_converge_and_small_ones_enter_it() -> None:
     assert in_safe_region(a, b, c, a_hat).all()
     assert settled(a, b, w, c, w_star, a_hat).all()
     small = 0.05 * rng.normal(size=(2, n))
-    assert settled(*small, w, c, w_star, a_hat).all()
-    wrong = -np.array([a, b])
-    assert settled(*wrong, w, c, w_star, a_hat).mean() < 0.9
+    assert settled(small[0], small[1], w, c, w_star, a_hat).all()
+    assert settled(-a, -b, w, c, w_star, a_hat).mean() < 0.9
 
 
 # --- refusals
 
 
 def test_refusals() -> None:
-    star = {"a_star": [1.0], "b_star": [1.0], "w_star": [0.5]}
+    star: dict[str, Any] = {"a_star": [1.0], "b_star": [1.0], "w_star": [0.5]}
     with pytest.raises(InputError, match="did you mean 'rflo'"):
         modes("rflow", [1], [1], [0], t=[0], **star)
     with pytest.raises(InputError, match="needs"):

@@ -519,7 +519,7 @@ def test_quantised_vowels_writes_its_tables(tmp_path: Path, monkeypatch: pytest.
     assert text.startswith("before\n") and text.endswith("after\n") and "old" not in text
     reached = {m[1]: float(m[2]) for m in re.finditer(r"\| factored \| (\S.*?) +\| +([\d.]+) ± nan \|", text)}
     assert set(reached) == {c.title for c in chosen}
-    assert reached["int8, nearest"] < 50 < reached["int8, stochastic"]  # dead updates are the difference
+    assert reached["int8, nearest"] + 10 < reached["int8, stochastic"]  # dead updates are the difference
     assert text.index("Dead updates of A / W / B") < text.index("Results outside their range")
 
 

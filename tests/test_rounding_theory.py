@@ -15,9 +15,9 @@ import numpy as np
 import pytest
 
 import neurolrnn as nl
+import neurolrnn.theory.rounding as theory
 from neurolrnn.errors import InputError
 from neurolrnn.tasks import Sequences, Task
-from neurolrnn.theory import rounding
 from neurolrnn.theory.rounding import (
     bits_needed,
     dead_band,
@@ -267,6 +267,18 @@ def test_bits_needed_is_the_smallest_number():
             assert floors[0] <= 1e-5 < floors[1]
 
 
+def test_hidden_weights_do_not_stall():
+    """docs/rounding.md: some times the loss of rounding once to the visible grid, far below a stalled run."""
+    name, options, rule = CASES["tbptt1"]
+    once, stalled = (loss_floor(name, 1.0, 1.03, 0.5, ETA, 10, r, **options).loss for r in ("once", "nearest"))
+    found = []
+    for k in range(6):
+        w_star = 0.5 + (k + 0.5) / 6 * 2.0**-10
+        numbers = precision(10, "nearest", hidden="s2.18")
+        found.append(learn(rule, (0.75, 0.25, 0.75), 1.03, w_star, ETA, numbers, 3000)[1][15:].mean())
+    assert once < np.mean(found) < 4 * once < stalled / 10
+
+
 # --- states
 
 
@@ -448,7 +460,7 @@ def test_the_picture_is_drawn(tmp_path, capsys):
 
 
 def test_the_example_in_the_module():
-    results = doctest.testmod(rounding)
+    results = doctest.testmod(theory)
     assert results.attempted and not results.failed
 
 

@@ -33,7 +33,7 @@ FIELDS = (
     EVENTS, ACC_EVENTS, DEAD, UPDATES,
 ) = range(len(FIELDS))  # fmt: skip
 
-FEWEST_TERMS, MOST_TERMS = 8, 64
+FEWEST_TERMS, MOST_TERMS = 4, 64
 """Fields ``block_k`` are 0, or how many terms of a sum always fit 32 bits before they join a 64-bit accumulator."""
 
 EXACT, ACC_SATURATE, ACC_WRAP = 0, 1, 2

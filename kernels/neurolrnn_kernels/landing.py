@@ -13,7 +13,7 @@ import numpy as np
 
 from neurolrnn_kernels import grid as at
 from neurolrnn_kernels.jit import inlined
-from neurolrnn_kernels.noise import shift_register, stream, word
+from neurolrnn_kernels.noise import first_seed, nth_word, seed_step, shift_register, stream
 
 FLOOR, NEAREST, NEAREST_EVEN, TOWARD_ZERO, STOCHASTIC, LSB_STOCHASTIC = range(6)
 SATURATE, WRAP = 0, 1
@@ -72,16 +72,17 @@ def _round_randomly(v: Any, row: Any, t: int, base: int) -> None:
             row[i] = _one_lsb(row[i], r, s) if lsb else I(I(row[i] + r) >> (s & bits))
         v[at.LFSR] = state
         return
-    start = stream(v[at.KEY], t)
+    first = first_seed(stream(v[at.KEY], t), base, stride)
+    step = seed_step(stride)
     if lsb:
         for i in range(row.shape[0]):
-            r = I(I(word(start, (base + i) * stride) >> drop) << (up & bits)) + offset
+            r = I(I(nth_word(first, step, i) >> drop) << (up & bits)) + offset
             a = I(abs(row[i]))
             m = I(min(I(I(a + I(r)) >> (s & bits)), I(1)))
             row[i] = I(-m) if row[i] < 0 else m
     else:
         for i in range(row.shape[0]):
-            r = I(I(word(start, (base + i) * stride) >> drop) << (up & bits)) + offset
+            r = I(I(nth_word(first, step, i) >> drop) << (up & bits)) + offset
             row[i] = I(I(row[i] + I(r)) >> (s & bits))
 
 
@@ -169,9 +170,10 @@ def _update_row_at_once(v: Any, W: Any, row: Any, t: int, base: int) -> None:
         up = s - used
         offset = I((1 << up) >> 1)
         stride = v[at.STRIDE]
-        start = stream(v[at.KEY], t)
+        first = first_seed(stream(v[at.KEY], t), base, stride)
+        step = seed_step(stride)
         for i in range(row.shape[0]):
-            r = I(I(I(word(start, (base + i) * stride) >> drop) << (up & bits)) + offset)
+            r = I(I(I(nth_word(first, step, i) >> drop) << (up & bits)) + offset)
             u = row[i]
             d = I(I(u + r) >> (s & bits))
             x = I(I(W[i]) - d)

@@ -42,6 +42,27 @@ def word(start: Any, element: int) -> Any:
 
 
 @inlined
+def first_seed(start: Any, base: int, stride: int) -> Any:
+    """Return what :func:`word` mixes for element ``base·stride`` of a stream; a later one adds ``i·seed_step(stride)``.
+
+    Split off so that a loop over elements counts in 32 bits, which keeps all vector lanes.
+    """
+    return np.uint32((np.uint64(start) + np.uint64(base * stride) * np.uint64(GOLDEN)) & MASK)
+
+
+@inlined
+def seed_step(stride: int) -> Any:
+    """Return the difference of what is mixed for two neighbouring elements."""
+    return np.uint32((np.uint64(stride) * np.uint64(GOLDEN)) & MASK)
+
+
+@inlined
+def nth_word(first: Any, step: Any, i: int) -> Any:
+    """Return the random bits of the i-th element after the first."""
+    return mix(np.uint32((np.uint64(first) + np.uint64(np.uint32(i)) * np.uint64(step)) & MASK))
+
+
+@inlined
 def shift_register(state: int) -> int:
     """Step a 32-bit Galois register with a maximal period."""
     return (state >> 1) ^ (LFSR_TAPS if state & 1 else 0)

@@ -14,6 +14,7 @@ from neurolrnn.theory.rank import (
     rank_report,
     spectrum,
 )
+from neurolrnn.theory.rounding import bits_needed, loss_floor
 from neurolrnn.theory.stability import (
     Stability,
     advise_start,
@@ -42,6 +43,7 @@ __all__ = [
     "Stability",
     "Stationary",
     "advise_start",
+    "bits_needed",
     "classify",
     "crossings",
     "effective_rank",
@@ -51,6 +53,7 @@ __all__ = [
     "in_safe_region",
     "jacobian",
     "largest_stable_step",
+    "loss_floor",
     "modes",
     "numerical_rank",
     "participation_ratio",

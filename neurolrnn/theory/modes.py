@@ -68,10 +68,10 @@ class ModeEquations:
     """
 
     rule: str
-    a_star: Array
-    b_star: Array
-    w_star: Array
-    a_hat: Array | None = None
+    a_star: ArrayLike
+    b_star: ArrayLike
+    w_star: ArrayLike
+    a_hat: ArrayLike | None = None
     decay: float | None = None
     steps: int = 1
     T: float = math.inf
@@ -89,15 +89,17 @@ class ModeEquations:
         put("leak_star", real_number("leak_star", star, above=0.0, at_most=1.0))
         choose("loss_steps", self.loss_steps, LOSS_STEPS)
         put("T", self.T if self.T == math.inf else positive_integer("T", self.T))
-        for name in ("a_star", "b_star", "w_star"):
-            put(name, mode_vector(name, getattr(self, name)))
-        put("_rule", ModeRule(self.rule, self.a_hat, self.decay, self.steps, self.leak, self.basis))
-        put("a_hat", self._rule.a_hat)  # type: ignore[attr-defined]
-        put("decay", self._rule.decay)  # type: ignore[attr-defined]
-        w = 1.0 - star + star * self.w_star
-        put("_teacher", (self.a_star * star * self.b_star, w))
+        a_s, b_s, w_s = (mode_vector(k, getattr(self, k)) for k in ("a_star", "b_star", "w_star"))
+        hat = None if self.a_hat is None else mode_vector("a_hat", self.a_hat)
+        rule = ModeRule(self.rule, hat, self.decay, self.steps, self.leak, self.basis)
+        w = 1.0 - star + star * w_s
         if self.T == math.inf and (np.abs(w) >= 1.0).any():
-            raise InputError(f"w_star = {self.w_star}: T = inf needs |1-α+α w*| below 1; give a finite T")
+            raise InputError(f"w_star = {w_s}: T = inf needs |1-α+α w*| below 1; give a finite T")
+        for name, value in (
+            ("a_star", a_s), ("b_star", b_s), ("w_star", w_s), ("a_hat", hat), ("decay", rule.decay), ("_rule", rule),
+            ("_teacher", (a_s * star * b_s, w)),
+        ):  # fmt: skip
+            put(name, value)
 
     def update(self, a: ArrayLike, b: ArrayLike, w: ArrayLike) -> ModeUpdate:
         """Return the expected update and loss of every mode; broadcasts over anything before the last axis.
@@ -282,7 +284,7 @@ def modes(
     known = ("a_hat", "decay", "steps", "T", "loss_steps", "leak", "leak_star", "basis")
     for key in options:
         choose("option of modes", key, known)
-    equations = ModeEquations(rule, a_star, b_star, w_star, **options)  # type: ignore[arg-type]
+    equations = ModeEquations(rule, a_star, b_star, w_star, **options)
     if learning_rate is None:
         return equations.flow(a, b, w, t, rates, tolerance)
     return equations.descend(a, b, w, t, learning_rate, rates)

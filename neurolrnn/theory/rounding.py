@@ -35,6 +35,11 @@ from neurolrnn.theory.linear_mode import (
     stationary_covariance,
 )
 
+__all__ = [
+    "Bias", "Bits", "Floor", "bits_needed", "dead_band", "effective_drift", "loss_floor", "stall_set",
+    "state_noise_loss", "stochastic_bias", "weight_bits_for_stability",
+]  # fmt: skip
+
 ROUNDINGS = ("nearest", "stochastic", "once")
 FLOOR_OF_LOST_BITS = 0.1
 """Share of the stochastic floor that increments too small for the random bits may add before it is called invalid."""

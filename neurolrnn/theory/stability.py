@@ -327,8 +327,8 @@ def crossings(
 ) -> list[float]:  # fmt: skip
     """Return the values of s in `between` at which two rules settle equally fast, in rising size.
 
-    Other arguments as in :func:`jacobian`; `other_options` are those of the other rule. For RFLO and BPTT there is one
-    if â s > 0 as a rule, near s = â q²/ρ² for small â: below it RFLO is the faster one.
+    Other arguments as in :func:`jacobian`; `other_options` are those of the other rule. For small â RFLO and BPTT
+    cross once, at s = â q²/ρ² to leading order, and RFLO is the faster one below; for large â there can be three.
     """
 
     def ahead(s: Array) -> Array:
