@@ -288,7 +288,8 @@ class Engine:
 
     def state_rms(self) -> float:
         """Root mean square of the state as it is now."""
-        return float(np.sqrt(np.mean(self._numbers.decode("state", self._lanes.h) ** 2)))
+        with np.errstate(over="ignore", invalid="ignore"):  # infinite is an answer
+            return float(np.sqrt(np.mean(self._numbers.decode("state", self._lanes.h) ** 2)))
 
     def _parts(self) -> dict[str, tuple[Any, ...]]:
         return {

@@ -23,17 +23,19 @@ class Interrupt:
         self.asked = False
         self._count = 0
         self._before: Any = None
+        self._installed = False
 
     def __enter__(self) -> Interrupt:
         if threading.current_thread() is threading.main_thread():
             self._before = signal.signal(signal.SIGINT, self._note)
+            self._installed = True
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self._before is not None:
-            signal.signal(signal.SIGINT, self._before)
+        if self._installed:  # None was a handler that Python did not set and cannot put back
+            signal.signal(signal.SIGINT, signal.default_int_handler if self._before is None else self._before)
 
     @contextmanager
     def taken(self) -> Iterator[None]:

@@ -227,7 +227,9 @@ class _Session:
         return run
 
     def _count(self, rows: NDArray[np.int64], loss: NDArray[np.float64]) -> None:
-        self.sums += loss.sum(), self.weights[rows[rows >= 0]].sum()
+        # One after the other, so that a sum does not depend on where the calls of the kernel were cut.
+        for k, values in enumerate((loss, self.weights[rows[rows >= 0]])):
+            self.sums[k] = np.add.accumulate(np.concatenate([self.sums[k : k + 1], values]))[-1]
 
     def _record(self) -> None:
         """Add a point to every curve. Cheap beside the kernel's work between two points, or left out."""

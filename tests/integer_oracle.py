@@ -274,6 +274,13 @@ class Network:
         self.lanes = lanes
         self.h, self.y = zeros(lanes, self.n), zeros(lanes, self.n_out)
 
+    def fractions_of_current(self) -> tuple[int, int]:
+        """Return the fraction bits of the sum that lands in `current`, and those of W h before it is aligned."""
+        f = self.at.f
+        f_W = f("W") + f("state")
+        f_R = f("feedback") + f("coupling") if self.factored else f_W
+        return max(f_W, f("B") + f("input"), f_R), f_W
+
     def forward(self, x: Matrix) -> None:
         """Land z, u, h, y of one step; x is (lanes, n_in)."""
         at, f, w, n = self.at, self.at.f, self.w, self.n
@@ -286,9 +293,9 @@ class Network:
                 for k in range(self.n_out):
                     products = dot(w["M"][k], self.h[b], f_z - f_M) + dot(w["N"][k], x[b], f_z - f_N)
                     z.append(at.land("coupling", at.accumulate("coupling", products), f_z, b * self.n_out + k))
-            f_W, f_B = f("W") + f("state"), f("B") + f("input")
-            f_R = f("feedback") + f("coupling") if self.factored else min(f_W, f_B)
-            f_u = max(f_W, f_B, f_R)
+            f_u, f_W = self.fractions_of_current()
+            f_B = f("B") + f("input")
+            f_R = f("feedback") + f("coupling") if self.factored else f_u
             u: Vector = []
             for i in range(n):
                 products = dot(w["W"][i], self.h[b], f_u - f_W) + dot(w["B"][i], x[b], f_u - f_B)
@@ -375,6 +382,14 @@ class Learner(Network):
         self.E = [zeros(self.n, self.n) for _ in range(lanes)]
         self.E_in = [zeros(self.n, self.n_in) for _ in range(lanes)]
         self.G = {k: zeros(len(self.w[s]), len(self.w[s][0])) for k, s in self.stored.items()}
+
+    def put_to_rest(self, b: int) -> None:
+        """Clear what a lane whose sequence has ended would go on with; its W h was made before, and counts."""
+        f_u, f_W = self.fractions_of_current()
+        for i in range(self.n):
+            self.at.accumulate("current", dot(self.w["W"][i], self.h[b], f_u - f_W))
+        self.h[b] = [0] * self.n
+        self.E[b], self.E_in[b] = zeros(self.n, self.n), zeros(self.n, self.n_in)
 
     def step(self, x: Matrix, target: Matrix, mask: Vector) -> None:
         self.k += 1
@@ -559,7 +574,7 @@ def train(
 ) -> Result:  # fmt: skip
     """Train on the sequences in the order given, `batch` at a time; feedback is symmetric where weights["R"] is None.
 
-    A batch lasts as long as its longest sequence; a lane that has ended runs on with x = 0 and mask 0.
+    A batch lasts as long as its longest sequence; a lane that has ended is put to rest, and has x = 0 and mask 0.
     """
     if rule not in RULES or loss not in ("squared-error", "cross-entropy") or update not in ("online", "episode"):
         raise ValueError((rule, loss, update))
@@ -576,6 +591,9 @@ def train(
                 x = [x[s] if s < len(x) else [0] * net.n_in for x, _, _ in lanes]
                 target = [goal[s] if s < len(goal) else [0] * net.n_out for _, goal, _ in lanes]
                 mask = [m[s] if s < len(m) else 0 for _, _, m in lanes]
+                for b, (given, _, _) in enumerate(lanes):
+                    if s >= len(given):
+                        net.put_to_rest(b)
                 net.step(x, target, mask)
                 if update == "episode" and s == longest - 1:
                     net.end_episode()

@@ -25,6 +25,7 @@ BOUNDS = {
     "evidence": ("test_accuracy", 0.9),
     "japanese-vowels": ("test_accuracy", 0.88),
     "bptt-episode": ("test_accuracy", 0.88),
+    "quantised-vowels": ("test_accuracy", 0.88),
 }
 
 

@@ -32,6 +32,7 @@ Z = 5.0
 
 compiled_round = numba.njit(lambda v, row, t, base: round_row(v, row, t, base))
 compiled_store = numba.njit(lambda v, out, row, lo, hi: store_row(v, out, row, lo, hi))
+compiled_update = numba.njit(lambda v, W, H, row, t, base: update_row(v, W, H, row, t, base))
 WAYS = {"python": (round_row, store_row), "compiled": (compiled_round, compiled_store)}
 Way = tuple[Callable[..., None], Callable[..., None]]
 
@@ -305,7 +306,7 @@ def test_lsb_stochastic_of_whole_lsbs_is_certain() -> None:
 
 def test_updates_count_the_dead() -> None:
     """-Δ lands on the weights; what rounds to 0 without being 0 is dead."""
-    for rounding in (update_row, numba.njit(lambda v, W, H, row, t, base: update_row(v, W, H, row, t, base))):
+    for rounding in (update_row, compiled_update):
         v = grid_row(4, "nearest", QFormat.parse("s1.6"))
         W = np.array([0, 10, 20, 127, -128], np.int16)
         rounding(v, W, np.zeros(0, np.int16), np.array([0, 7, 8, -16, 32], np.int32), 0, 0)
@@ -419,6 +420,66 @@ def test_one_random_rounding_is_the_formula(value: int, s: int, g: int, key: int
             row = np.array([value], dtype)
             rounding(grid_row(s, "lsb-stochastic" if lsb else "stochastic", key=key, random_bits=g), row, 2, 9)
             assert row[0] == want
+
+
+def exactly_rounded(mode: str, value: int, s: int, r: int) -> int:
+    """The contract's formulas on Python's integers, for s > 0."""
+    exact = Fraction(value, 2**s)
+    if mode == "nearest-even":
+        return round(exact)
+    if mode == "toward-zero":
+        return math.trunc(exact)
+    if mode == "lsb-stochastic":
+        return min(1, (abs(value) + r) >> s) * (-1 if value < 0 else 1)
+    added = {"floor": 0, "nearest": 1 << (s - 1), "stochastic": r}
+    return (value + added[mode]) >> s
+
+
+@pytest.mark.parametrize("way", [update_row, compiled_update], ids=list(WAYS))
+@pytest.mark.parametrize("dtype", [np.int32, np.int64])
+def test_an_update_is_the_formula_in_every_mode(way: Callable[..., None], dtype: type) -> None:
+    @given(
+        st.sampled_from(sorted(ROUNDINGS)), st.sampled_from(sorted(OVERFLOWS)), st.integers(1, 12),
+        st.integers(0, 1), st.integers(1, 32), st.booleans(), st.data(),
+    )  # fmt: skip
+    def check(mode: str, overflow: str, s: int, stride: int, g: int, hidden: bool, data: st.DataObject) -> None:
+        n, base, key = (
+            data.draw(st.integers(1, 9)),
+            data.draw(st.integers(0, 10_000)),
+            data.draw(st.integers(0, 2**32 - 1)),
+        )
+        fine, form = QFormat.parse("s1.10"), QFormat.parse("s1.6")
+        at_end = fine if hidden else form
+        old = data.draw(st.lists(st.integers(at_end.lo, at_end.hi), min_size=n, max_size=n))
+        updates = data.draw(st.lists(st.integers(-(2**18), 2**18), min_size=n, max_size=n))
+        v = grid_row(s, mode, at_end, overflow, key=key, stride=stride, random_bits=g, visible_shift=4,
+                     visible_lo=form.lo, visible_hi=form.hi)  # fmt: skip
+        W: np.ndarray = np.array([0] * n if hidden else old, np.int16)
+        H: np.ndarray = np.array(old if hidden else [], np.int16)
+        way(v, W, H, np.array(updates, dtype), 6, base)
+
+        def rest(x: int, where: QFormat) -> int:
+            if overflow == "saturate":
+                return min(max(x, where.lo), where.hi)
+            return (x - where.lo) % (1 << where.width) + where.lo
+
+        events = dead = 0
+        for i, (before, u) in enumerate(zip(old, updates, strict=True)):
+            drawn = int(word(stream(key, 6), (base + i) * stride))
+            r = drawn >> (32 - s) if s <= g else (drawn >> (32 - g)) * 2 ** (s - g) + 2 ** (s - g - 1)
+            change = exactly_rounded(mode, u, s, r)
+            dead += u != 0 and change == 0
+            after = rest(before - change, at_end)
+            events += after != before - change
+            if hidden:
+                assert H[i] == after
+                seen = (after + 8) >> 4
+                after = rest(seen, form)
+                events += after != seen
+            assert W[i] == after
+        assert (v[at.UPDATES], v[at.DEAD], v[at.EVENTS]) == (sum(u != 0 for u in updates), dead, events)
+
+    check()
 
 
 def test_labels_are_the_words_users_write() -> None:

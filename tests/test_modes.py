@@ -437,6 +437,12 @@ def test_starts_in_the_safe_region_converge_and_small_ones_enter_it() -> None:
     assert settled(-a, -b, w, c, w_star, a_hat).mean() < 0.9
 
 
+def test_finite_sequences_can_have_other_fixed_points() -> None:
+    found = ModeEquations("bptt", [1.0], [1.0], [0.5], T=2).update([0.0], [0.7], [-2.0])
+    assert np.ravel(found[:3]).tolist() == [0.0, 0.0, 0.0]
+    assert found.loss[0] > 0.1
+
+
 # --- refusals
 
 

@@ -52,6 +52,7 @@ class Learner:
         symmetric: bool = False, learn_A: bool = True, momentum: float = 0.0, wd: float = 0.0, toward: str = "zero",
         rows: Array | float = 1.0, columns: Array | float = 1.0, adam: bool = False, tanh: bool = False,
         softmax: bool = False, eprop: bool = False, clip: float = 0.0, varying: bool = False,
+        norm: float = 0.0, nesterov: bool = False,
     ) -> Learner:  # fmt: skip
         n = self.n
         h, p, q = np.zeros(n), np.zeros((n, n)), np.zeros((n, N_IN))
@@ -77,13 +78,16 @@ class Learner:
             delta = {"W": (f.T @ eps)[:, None] * p, "B": (f.T @ eps)[:, None] * q}
             if learn_A:
                 self.A = self.A - eta * np.outer(eps, h)
+            size = np.sqrt(sum(float((d**2).sum()) for d in delta.values()))
+            if norm and size > norm:
+                delta = {group: d * norm / size for group, d in delta.items()}
             for group in "WB":
                 now, start = getattr(self, group), getattr(self, group + "0")
                 d = delta[group] + wd * (now - (start if toward == "start" else 0.0))
                 if clip:
                     d = np.clip(d, -clip, clip)
                 v[group] = momentum * v[group] + d
-                step: Any = v[group]
+                step: Any = d + momentum * v[group] if nesterov else v[group]
                 if adam:
                     m2[group] = 0.99 * m2[group] + 0.01 * d**2
                     step = step / (np.sqrt(m2[group]) + 1e-3) / 10
@@ -103,6 +107,8 @@ VARIANTS: dict[str, tuple[dict[str, Any], dict[str, Any], int]] = {
     "plain": ({}, {}, 2),
     "decay-varies": ({"varying": True}, {}, 2),
     "momentum": ({"momentum": 0.8}, {"momentum": 0.8}, 2),
+    "nesterov": ({"momentum": 0.8, "nesterov": True}, {"momentum": 0.8, "optimiser": "nesterov"}, 2),
+    "global-norm-clip": ({"norm": 0.1}, {"optimiser": "global-norm-clip"}, 2),
     "row-rates": ({"rows": distinct}, {"optimiser": "row-rates"}, 2),
     "column-rates": ({"columns": distinct}, {"optimiser": "column-rates"}, 2),
     "decay-to-start": ({"wd": 0.1, "toward": "start"}, {"weight_decay": 0.1, "decay_toward": "start"}, 2),
@@ -228,6 +234,23 @@ def test_rank_in_single_precision_and_with_frozen_readout() -> None:
     )  # fmt: skip
     report = rank_report(frozen)
     assert (report.bound.bound, report.observed) == (2, 2)
+
+
+def test_one_update_of_rules_that_carry_the_error_back() -> None:
+    net = draw_network(8, N, N_OUT, leak=0.6)
+    rng = np.random.default_rng(1)
+    data = Sequences.from_arrays(list(rng.normal(size=(30, 4, 8))), list(rng.normal(size=(30, 4, N_OUT))))
+    for rule, T, want in ((nl.TruncatedBPTT(1), 4, 2), (nl.TruncatedBPTT(3), 4, 6), (nl.BPTT(), 4, 8)):
+        found = nl.gradient(rule, net, data)
+        assert numerical_rank(np.hstack([found["W"], found["B"]]), 1e-11) == want
+        assert rank_bound(rule, N, 8, N_OUT, T=T, updates=1).bound == want
+    # With W at rest the powers of W stay the same, and so does the span of many updates.
+    run = nl.simulate(
+        net, Task("random", data), nl.TruncatedBPTT(2, feedback="random"), nl.Precision.float64(), learn=("A", "B"),
+        progress=False,
+    )  # fmt: skip
+    report = rank_report(run)
+    assert report.bound.bound == report.observed == 4
 
 
 @pytest.mark.parametrize("preset", ["int16", "int8", "int8-hidden16"])

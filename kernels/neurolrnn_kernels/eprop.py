@@ -19,7 +19,7 @@ from neurolrnn_kernels.arithmetic import (
     scale,
     within,
 )
-from neurolrnn_kernels.forward import advance, forward, gather, learn_readout, rest, signal, step_down, update_due
+from neurolrnn_kernels.forward import advance, forward, gather, hold, learn_readout, rest, signal, step_down, update_due
 from neurolrnn_kernels.jit import kernel
 from neurolrnn_kernels.structs import END, START, Array
 
@@ -57,6 +57,10 @@ def eprop(data: Any, net: Any, c: Any, grid: Any, lane: Any, trace: Any, grad: A
             forget(trace.W)
             forget(trace.B)
         active = gather(data, s, lane)
+        for b in range(data.rows.shape[1]):
+            if data.rows[s, b] < 0:
+                forget(trace.W[b : b + 1])
+                forget(trace.B[b : b + 1])
         diagonal_blend(grid[at.TRACE_DECAY], lane.work, trace.d, c.keep, c.gain, net.Wt, t)
         if c.learn_W:
             decay_traces(grid[at.ELIGIBILITY], lane.work, trace.W, trace.d, c.gain, lane.h, t)
@@ -83,6 +87,8 @@ def eprop(data: Any, net: Any, c: Any, grid: Any, lane: Any, trace: Any, grad: A
                     accumulate_traces(grid[at.W], grad.W, trace.W, lane.L)
                 if c.learn_B:
                     accumulate_traces(grid[at.B], grad.B, trace.B, lane.L)
+        elif c.direct:
+            hold(net.Wt, net.Bt, net, c, grid)
         if update_due(data, s, c):
             step_down(net.Wt, net.Bt, net, c, grid, lane, grad, t)
         if not data.flags[s] & END:

@@ -35,6 +35,9 @@ def gather(data: Any, s: int, lane: Any) -> bool:
             for k in range(lane.target.shape[1]):
                 lane.target[b, k] = 0
             lane.weight[b] = 0
+            for i in range(lane.h.shape[1]):  # or an unstable network would go on growing in here
+                lane.h[b, i] = 0
+                lane.drive[b, i] = 0
         else:
             for i in range(lane.x.shape[1]):
                 lane.x[b, i] = data.x[row, i]
@@ -107,6 +110,17 @@ def step_down(W: Any, B: Any, net: Any, c: Any, grid: Any, lane: Any, grad: Any,
         clip(grid[at.W], W, c.clip_W)
     if c.learn_B:
         apply(grid[at.B], lane.work, B, net.hidden_B, grad.B, grad.velocity_B, c.momentum, c.rate_B, t)
+        clip(grid[at.B], B, c.clip_B)
+
+
+@kernel
+def hold(W: Any, B: Any, net: Any, c: Any, grid: Any) -> None:
+    """Hold what is learned within its bounds; W and B are the plastic arrays."""
+    if c.learn_A:
+        clip(grid[at.A], net.A, c.clip_A)
+    if c.learn_W:
+        clip(grid[at.W], W, c.clip_W)
+    if c.learn_B:
         clip(grid[at.B], B, c.clip_B)
 
 

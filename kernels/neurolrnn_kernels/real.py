@@ -210,20 +210,20 @@ def error(v: Any, work: Any, e: Any, y: Any, target: Any, weight: Any, loss: int
             for k in range(e.shape[1]):
                 d = y[b, k] - target[b, k]
                 e[b, k] = w * d
-                total += 0.5 * float(w) * float(d) * float(d)
+                total += 0.5 * np.float64(w) * np.float64(d) * np.float64(d)
         else:  # cross-entropy of the softmax
             top = y[b, 0]
             for k in range(1, e.shape[1]):
                 top = max(top, y[b, k])
             norm = 0.0
             for k in range(e.shape[1]):
-                norm += np.exp(float(y[b, k]) - float(top))
+                norm += np.exp(np.float64(y[b, k]) - np.float64(top))
             for k in range(e.shape[1]):
-                logit = float(y[b, k]) - float(top)
-                goal = float(target[b, k])
-                e[b, k] = float(w) * (np.exp(logit) / norm - goal)
+                logit = np.float64(y[b, k]) - np.float64(top)
+                goal = np.float64(target[b, k])
+                e[b, k] = np.float64(w) * (np.exp(logit) / norm - goal)
                 if goal != 0.0:
-                    total -= float(w) * goal * (logit - np.log(norm))
+                    total -= np.float64(w) * goal * (logit - np.log(norm))
     return total
 
 

@@ -21,7 +21,7 @@ from neurolrnn_kernels.arithmetic import (
     scale,
     within,
 )
-from neurolrnn_kernels.forward import advance, forward, gather, learn_readout, rest, signal, step_down, update_due
+from neurolrnn_kernels.forward import advance, forward, gather, hold, learn_readout, rest, signal, step_down, update_due
 from neurolrnn_kernels.jit import kernel
 from neurolrnn_kernels.structs import END, START, Array
 
@@ -96,6 +96,8 @@ def rflo_dense(data: Any, net: Any, c: Any, grid: Any, lane: Any, trace: Any, gr
                     accumulate(grid[at.W], grad.W, trace.p, lane.L)
                 if c.learn_B:
                     accumulate(grid[at.B], grad.B, trace.q, lane.L)
+        elif c.direct:
+            hold(net.Wt, net.Bt, net, c, grid)
         if update_due(data, s, c):
             step_down(net.Wt, net.Bt, net, c, grid, lane, grad, t)
         if not (fused or last):
@@ -131,6 +133,8 @@ def rflo_factored(data: Any, net: Any, c: Any, grid: Any, lane: Any, trace: Any,
                     accumulate(grid[at.W], grad.W, lane.e, trace.p)
                 if c.learn_B:
                     accumulate(grid[at.B], grad.B, lane.e, trace.q)
+        elif c.direct:
+            hold(net.M, net.N, net, c, grid)
         if update_due(data, s, c):
             step_down(net.M, net.N, net, c, grid, lane, grad, t)
         if not data.flags[s] & END:

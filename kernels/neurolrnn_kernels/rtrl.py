@@ -54,6 +54,9 @@ def rtrl(data: Any, net: Any, c: Any, grid: Any, lane: Any, influence: Any, grad
             rest(lane)
             clear(influence.J)
         active = gather(data, s, lane)
+        for b in range(data.rows.shape[1]):
+            if data.rows[s, b] < 0:
+                clear(influence.J[b * (n + n_in) * n : (b + 1) * (n + n_in) * n])
         carry(data, net, c, grid, lane, influence, t)
         forward(net, c, grid, lane, t)
         loss[s] = error(grid[at.ERROR], lane.work, lane.e, lane.y, lane.target, lane.weight, c.loss, t)

@@ -26,7 +26,7 @@ from neurolrnn_kernels.arithmetic import (
     scale,
     within,
 )
-from neurolrnn_kernels.forward import advance, forward, gather, learn_readout, rest, signal, step_down, update_due
+from neurolrnn_kernels.forward import advance, forward, gather, hold, learn_readout, rest, signal, step_down, update_due
 from neurolrnn_kernels.jit import kernel
 from neurolrnn_kernels.structs import END, START, Array
 
@@ -142,6 +142,8 @@ def tbptt(data: Any, net: Any, c: Any, grid: Any, lane: Any, ring: Any, grad: An
                     accumulate(grid[at.W], grad.W, ring.p, ring.L)
                 if c.learn_B:
                     accumulate(grid[at.B], grad.B, ring.q, ring.L)
+        elif c.direct:
+            hold(net.Wt, net.Bt, net, c, grid)
         if update_due(data, s, c):
             step_down(net.Wt, net.Bt, net, c, grid, lane, grad, t)
         if not (fused or last):
