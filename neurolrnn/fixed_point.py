@@ -244,6 +244,11 @@ class FixedNumbers:
             raise InputError(
                 f"hidden = {fine} has fewer fraction bits than {group} = {landing.format}; hidden weights are finer"
             )
+        if fine.int_bits < landing.format.int_bits or fine.signed != landing.format.signed:
+            raise InputError(
+                f"hidden = {fine} has a smaller range than {self.plastic(group)} = {landing.format}, so weights would "
+                f"not fit; give it at least {landing.format.int_bits} integer bits and the same sign"
+            )
         row[at.LO], row[at.HI] = fine.lo, fine.hi
         row[at.VISIBLE_LO], row[at.VISIBLE_HI] = landing.format.lo, landing.format.hi
         clamp = self._clamps[group]
@@ -259,7 +264,8 @@ class FixedNumbers:
             return "eligibility" if group == "W" else "input_eligibility"
         return "trace" if group == "W" else "input_trace"
 
-    def _format_of(self, variable: str) -> QFormat:
+    def format_of(self, variable: str) -> QFormat:
+        """Return the format of a variable; targets are compared in that of the read-out, or of the error."""
         if variable == "target":
             variable = "error" if self.setting.loss == "cross-entropy" else "readout"
         return self.landings[variable].format
@@ -277,7 +283,7 @@ class FixedNumbers:
             if not np.isin(values, (0.0, 1.0)).all():
                 raise InputError("fixed point knows error masks of 0 and 1 only; this task's mask has other weights")
             return np.array(values, self.storage)
-        form = self._format_of(variable)
+        form = self.format_of(variable)
         clipped = int(form.overflows(values).sum())
         if clipped:
             self.clipped[variable] = self.clipped.get(variable, 0) + clipped
@@ -296,7 +302,7 @@ class FixedNumbers:
         """Return the values of codes."""
         if variable == "gradient":
             raise InputError("accumulated gradients of a fixed-point run have no values of their own")
-        return self._format_of(variable).decode(codes)
+        return self.format_of(variable).decode(codes)
 
     def report(self) -> dict[str, Any]:
         """Return every format and constant that is really used, as plain data."""

@@ -316,7 +316,7 @@ class _Session:
             return []
         lost = []
         for name, count in self.numbers.clipped.items():
-            form = self.numbers.report()["formats"].get(name, "its format").split()[0]
+            form = self.numbers.format_of(name)
             lost.append(f"{count} values of {name} lie outside {form} and were saturated before the run")
         return lost
 

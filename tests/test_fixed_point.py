@@ -181,6 +181,7 @@ class TestProof:
 
     def test_hidden_weights_are_finer(self) -> None:
         self.refuse("hidden weights are finer", weight="s1.6", state="s1.6", hidden="s1.4")
+        self.refuse("smaller range", weight="s3.4", state="s3.8", hidden="s0.15")
 
 
 @pytest.mark.parametrize("name", [p for p in PRESETS if p.startswith("int")])

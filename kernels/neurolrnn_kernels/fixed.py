@@ -13,7 +13,8 @@ import numpy as np
 
 from neurolrnn_kernels import grid as at
 from neurolrnn_kernels.jit import inlined
-from neurolrnn_kernels.landing import hidden_row, land_row, store_row, update_row
+from neurolrnn_kernels.landing import hidden_index, land_row, store_row, update_row
+from neurolrnn_kernels.simd import shift_left
 
 LOG2_E = 23637
 """log2 e with 14 fraction bits."""
@@ -31,13 +32,12 @@ def clear(acc: Any) -> None:
 def add_rows(acc: Any, Wt: Any, x: Any, first: int, last: int, lift: int) -> None:
     """Add ``Σ_j x[j] Wt[j]`` for j from first to last to a vector, four rows to a pass; exact."""
     I = acc.dtype.type
-    bits = acc.itemsize * 8 - 1
     whole = first + (last - first) // 4 * 4
     for j in range(first, whole, 4):
-        x0 = I(I(x[j]) << (lift & bits))
-        x1 = I(I(x[j + 1]) << (lift & bits))
-        x2 = I(I(x[j + 2]) << (lift & bits))
-        x3 = I(I(x[j + 3]) << (lift & bits))
+        x0 = shift_left(I(x[j]), lift)
+        x1 = shift_left(I(x[j + 1]), lift)
+        x2 = shift_left(I(x[j + 2]), lift)
+        x3 = shift_left(I(x[j + 3]), lift)
         w0 = Wt[j]
         w1 = Wt[j + 1]
         w2 = Wt[j + 2]
@@ -48,7 +48,7 @@ def add_rows(acc: Any, Wt: Any, x: Any, first: int, last: int, lift: int) -> Non
             s = I(s + I(I(w2[i]) * x2))
             acc[i] = I(s + I(I(w3[i]) * x3))
     for j in range(whole, last):
-        x0 = I(I(x[j]) << (lift & bits))
+        x0 = shift_left(I(x[j]), lift)
         w0 = Wt[j]
         for i in range(acc.shape[0]):
             acc[i] = I(acc[i] + I(I(w0[i]) * x0))
@@ -76,7 +76,7 @@ def add_rows_bounded(v: Any, acc: Any, Wt: Any, x: Any, first: int, last: int, l
     for b in range(acc.shape[0]):
         a = acc[b]
         for j in range(first, last):
-            x0 = I(I(x[b, j]) << lift)
+            x0 = shift_left(I(x[b, j]), lift)
             w0 = Wt[j]
             if v[at.ACCUMULATOR] == at.ACC_SATURATE:
                 for i in range(Wt.shape[1]):
@@ -126,12 +126,12 @@ def inner(v: Any, term: int, acc: Any, A: Any, h: Any) -> None:
                 total = I(0)
                 for i in range(row.shape[0]):
                     total = I(total + I(I(row[i]) * I(x[i])))
-                s = I(s + I(total << lift))
+                s = I(s + shift_left(total, lift))
             else:
                 low, high = I(v[at.ACC_LO]), I(v[at.ACC_HI])
                 mask = I(v[at.ACC_HI] - v[at.ACC_LO])
                 for i in range(row.shape[0]):
-                    raw = I(s + I(I(I(row[i]) * I(x[i])) << lift))
+                    raw = I(s + shift_left(I(I(row[i]) * I(x[i])), lift))
                     s = (
                         min(max(raw, low), high)
                         if v[at.ACCUMULATOR] == at.ACC_SATURATE
@@ -149,8 +149,8 @@ def land(v: Any, work: Any, out: Any, acc: Any, t: int) -> None:
 
 def blend(v: Any, work: Any, out: Any, keep: Any, x: Any, gain: Any, y: Any, t: int) -> None:
     I = work.dtype.type
-    a = I(I(keep) << v[at.LIFT_0])
-    c = I(I(gain) << v[at.LIFT_1])
+    a = shift_left(I(keep), v[at.LIFT_0])
+    c = shift_left(I(gain), v[at.LIFT_1])
     n = out.shape[1]
     row = work[:n]
     for b in range(out.shape[0]):
@@ -190,7 +190,7 @@ def descend(v: Any, work: Any, Wt: Any, H: Any, p: Any, g: Any, t: int) -> None:
     row = work[:n]
     for j in range(Wt.shape[0]):
         outer_row(row, p, g, j)
-        update_row(v, Wt[j], hidden_row(H, j), row, t, j * n)
+        update_row(v, Wt[j], H[hidden_index(H, j)], row, t, j * n)
 
 
 def descend_matvec(v: Any, vd: Any, work: Any, Wt: Any, H: Any, p: Any, g: Any, acc: Any, h: Any, t: int) -> None:
@@ -202,7 +202,7 @@ def descend_matvec(v: Any, vd: Any, work: Any, Wt: Any, H: Any, p: Any, g: Any, 
         last = min(first + 8, rows)
         for j in range(first, last):
             outer_row(row, p, g, j)
-            update_row(v, Wt[j], hidden_row(H, j), row, t, j * n)
+            update_row(v, Wt[j], H[hidden_index(H, j)], row, t, j * n)
         add_part(vd, work, 0, acc, Wt, h, first, last)
 
 
@@ -223,7 +223,7 @@ def apply(v: Any, work: Any, W: Any, H: Any, G: Any, V: Any, momentum: Any, rate
         row = G[j]
         for i in range(n):
             row[i] = a * row[i]
-        update_row(v, W[j], hidden_row(H, j), row, t, j * n)
+        update_row(v, W[j], H[hidden_index(H, j)], row, t, j * n)
         for i in range(n):
             row[i] = 0
 
@@ -237,13 +237,13 @@ def decay_traces(v: Any, work: Any, E: Any, d: Any, gain: Any, x: Any, t: int) -
     n = E.shape[2]
     row = work[:n]
     lift = v[at.LIFT_0]
-    a = I(I(gain) << v[at.LIFT_1])
+    a = shift_left(I(gain), v[at.LIFT_1])
     for b in range(E.shape[0]):
         for j in range(E.shape[1]):
             e = E[b, j]
             c = I(a * I(x[b, j]))
             for i in range(n):
-                row[i] = I(I(I(I(d[i]) * I(e[i])) << lift) + c)
+                row[i] = I(shift_left(I(I(d[i]) * I(e[i])), lift) + c)
             land_row(v, e, row, t, (b * E.shape[1] + j) * n)
 
 
@@ -261,7 +261,7 @@ def descend_traces(v: Any, work: Any, Wt: Any, H: Any, E: Any, g: Any, t: int) -
             gb = g[b]
             for i in range(n):
                 row[i] = I(row[i] + I(I(e[i]) * I(gb[i])))
-        update_row(v, Wt[j], hidden_row(H, j), row, t, j * n)
+        update_row(v, Wt[j], H[hidden_index(H, j)], row, t, j * n)
 
 
 def accumulate_traces(v: Any, G: Any, E: Any, g: Any) -> None:
@@ -277,7 +277,7 @@ def accumulate_traces(v: Any, G: Any, E: Any, g: Any) -> None:
 def diagonal_blend(v: Any, work: Any, out: Any, keep: Any, gain: Any, Wt: Any, t: int) -> None:
     I = work.dtype.type
     row = work[: out.shape[0]]
-    k = I(I(keep) << v[at.LIFT_0])  # keep has the fraction bits of the decays, the product those of W besides
+    k = shift_left(I(keep), v[at.LIFT_0])  # keep has the fraction bits of the decays, the product those of W besides
     for i in range(out.shape[0]):
         row[i] = I(k + I(I(gain) * I(Wt[i, i])))
     land_row(v, out, row, t, 0)

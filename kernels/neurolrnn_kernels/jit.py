@@ -28,10 +28,11 @@ def kernel(function: Callable[..., Any]) -> Any:
     Numba's own cache looks at the file of the function it compiles and no further: edit a primitive in another
     file and the old bits are served without a word. Here an entry is valid for one state of *all* kernel sources.
 
-    No fastmath (the order of a sum is part of its bits), no bounds checks (the callers of :mod:`neurolrnn_kernels`
-    check shapes once), and division follows IEEE instead of raising.
+    No reference counting (``_nrt``): kernels allocate nothing, and counting every array that is passed on costs more
+    than a small network's step. No fastmath (the order of a sum is part of its bits), no bounds checks (the callers
+    of :mod:`neurolrnn_kernels` check shapes once), and division follows IEEE instead of raising.
     """
-    dispatcher = njit(nogil=True, cache=True, error_model="numpy")(function)
+    dispatcher = njit(nogil=True, cache=True, error_model="numpy", _nrt=False)(function)
     if not config.DISABLE_JIT:
         dispatcher._cache._cache_file._source_stamp = SOURCE_DIGEST
     return dispatcher

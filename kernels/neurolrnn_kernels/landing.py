@@ -14,6 +14,7 @@ import numpy as np
 from neurolrnn_kernels import grid as at
 from neurolrnn_kernels.jit import inlined
 from neurolrnn_kernels.noise import first_seed, nth_word, seed_step, shift_register, stream
+from neurolrnn_kernels.simd import shift_left, shift_right
 
 FLOOR, NEAREST, NEAREST_EVEN, TOWARD_ZERO, STOCHASTIC, LSB_STOCHASTIC = range(6)
 SATURATE, WRAP = 0, 1
@@ -23,32 +24,31 @@ SATURATE, WRAP = 0, 1
 def round_row(v: Any, row: Any, t: int, base: int) -> None:
     """Drop ``v[SHIFT]`` bits of every number in ``row``, in place; ``base`` is the element number of the first."""
     I = row.dtype.type
-    bits = row.itemsize * 8 - 1
     s = v[at.SHIFT]
     mode = v[at.ROUNDING]
     if s <= 0:
         for i in range(row.shape[0]):
-            row[i] = I(row[i] << (-s & bits))
+            row[i] = shift_left(row[i], -s)
         if mode == LSB_STOCHASTIC:  # a whole number of LSBs moves the weight by one of them
             for i in range(row.shape[0]):
                 row[i] = min(max(row[i], I(-1)), I(1))
         return
-    half = I(1) << I(s - 1)
+    half = shift_left(I(1), s - 1)
     if mode == FLOOR:
         for i in range(row.shape[0]):
-            row[i] = I(row[i] >> (s & bits))
+            row[i] = shift_right(row[i], s)
     elif mode == NEAREST:
         for i in range(row.shape[0]):
-            row[i] = I(I(row[i] + half) >> (s & bits))
+            row[i] = shift_right(I(row[i] + half), s)
     elif mode == NEAREST_EVEN:
         for i in range(row.shape[0]):
             # a tie goes up only from an odd number: add one less than half, and the last bit kept
-            odd = I(I(row[i] >> (s & bits)) & 1)
-            row[i] = I(I(row[i] + half - 1 + odd) >> (s & bits))
+            odd = I(shift_right(row[i], s) & I(1))
+            row[i] = shift_right(I(row[i] + half - 1 + odd), s)
     elif mode == TOWARD_ZERO:
         for i in range(row.shape[0]):
             down = I(half + half - 1) if row[i] < 0 else I(0)
-            row[i] = I(I(row[i] + down) >> (s & bits))
+            row[i] = shift_right(I(row[i] + down), s)
     else:
         _round_randomly(v, row, t, base)
 
@@ -56,7 +56,6 @@ def round_row(v: Any, row: Any, t: int, base: int) -> None:
 @inlined
 def _round_randomly(v: Any, row: Any, t: int, base: int) -> None:
     I = row.dtype.type
-    bits = row.itemsize * 8 - 1
     s = v[at.SHIFT]
     used = min(s, v[at.RANDOM_BITS])
     drop = np.uint32(32 - used)
@@ -69,21 +68,21 @@ def _round_randomly(v: Any, row: Any, t: int, base: int) -> None:
         for i in range(row.shape[0]):
             state = shift_register(state)
             r = I(I((state >> (32 - used)) << up) + offset)
-            row[i] = _one_lsb(row[i], r, s) if lsb else I(I(row[i] + r) >> (s & bits))
+            row[i] = _one_lsb(row[i], r, s) if lsb else shift_right(I(row[i] + I(r)), s)
         v[at.LFSR] = state
         return
     first = first_seed(stream(v[at.KEY], t), base, stride)
     step = seed_step(stride)
     if lsb:
         for i in range(row.shape[0]):
-            r = I(I(nth_word(first, step, i) >> drop) << (up & bits)) + offset
+            r = I(shift_left(I(nth_word(first, step, i) >> drop), up) + offset)
             a = I(abs(row[i]))
-            m = I(min(I(I(a + I(r)) >> (s & bits)), I(1)))
+            m = min(shift_right(I(a + r), s), I(1))
             row[i] = I(-m) if row[i] < 0 else m
     else:
         for i in range(row.shape[0]):
-            r = I(I(nth_word(first, step, i) >> drop) << (up & bits)) + offset
-            row[i] = I(I(row[i] + I(r)) >> (s & bits))
+            r = I(shift_left(I(nth_word(first, step, i) >> drop), up) + offset)
+            row[i] = shift_right(I(row[i] + r), s)
 
 
 @inlined
@@ -97,17 +96,17 @@ def store_row(v: Any, out: Any, row: Any, lo: int, hi: int) -> None:
     """Store rounded numbers in ``out``, within the range, and count those outside it."""
     I = row.dtype.type
     low, high = I(lo), I(hi)
-    events = 0
+    events = I(0)
     if v[at.OVERFLOW] == SATURATE:
         for i in range(row.shape[0]):
             c = min(max(row[i], low), high)
-            events += c != row[i]
+            events = I(events + I(c != row[i]))
             out[i] = c
     else:
         mask = I(hi - lo)
         for i in range(row.shape[0]):
             c = I(I(I(row[i] - low) & mask) + low)
-            events += c != row[i]
+            events = I(events + I(c != row[i]))
             out[i] = c
     v[at.EVENTS] += events
 
@@ -122,9 +121,10 @@ def land_row(v: Any, out: Any, row: Any, t: int, base: int) -> None:
 @inlined
 def count_nonzero(row: Any) -> int:
     """Count the numbers of a row that are not 0."""
-    n = 0
+    I = row.dtype.type
+    n = I(0)
     for i in range(row.shape[0]):
-        n += row[i] != 0
+        n = I(n + I(row[i] != 0))
     return n
 
 
@@ -160,7 +160,6 @@ def update_row(v: Any, W: Any, H: Any, row: Any, t: int, base: int) -> None:
 def _update_row_at_once(v: Any, W: Any, row: Any, t: int, base: int) -> None:
     """Do the same in one pass, for the modes that most runs use: saturating, no hidden weights."""
     I = row.dtype.type
-    bits = row.itemsize * 8 - 1
     s = v[at.SHIFT]
     low, high = I(v[at.LO]), I(v[at.HI])
     events, dead, wanted = I(0), I(0), I(0)
@@ -173,9 +172,9 @@ def _update_row_at_once(v: Any, W: Any, row: Any, t: int, base: int) -> None:
         first = first_seed(stream(v[at.KEY], t), base, stride)
         step = seed_step(stride)
         for i in range(row.shape[0]):
-            r = I(I(I(nth_word(first, step, i) >> drop) << (up & bits)) + offset)
+            r = I(shift_left(I(nth_word(first, step, i) >> drop), up) + offset)
             u = row[i]
-            d = I(I(u + r) >> (s & bits))
+            d = shift_right(I(u + r), s)
             x = I(I(W[i]) - d)
             c = min(max(x, low), high)
             events = I(events + I(c != x))
@@ -183,10 +182,10 @@ def _update_row_at_once(v: Any, W: Any, row: Any, t: int, base: int) -> None:
             dead = I(dead + I((u != 0) & (d == 0)))
             W[i] = c
     else:
-        half = I(I(1) << I(s - 1)) if v[at.ROUNDING] == NEAREST else I(0)
+        half = shift_left(I(1), s - 1) if v[at.ROUNDING] == NEAREST else I(0)
         for i in range(row.shape[0]):
             u = row[i]
-            d = I(I(u + half) >> (s & bits))
+            d = shift_right(I(u + half), s)
             x = I(I(W[i]) - d)
             c = min(max(x, low), high)
             events = I(events + I(c != x))
@@ -202,15 +201,14 @@ def _update_row_at_once(v: Any, W: Any, row: Any, t: int, base: int) -> None:
 def show_row(v: Any, W: Any, H: Any, row: Any) -> None:
     """Round hidden weights to what the network sees, to nearest."""
     I = row.dtype.type
-    bits = row.itemsize * 8 - 1
     s = v[at.VISIBLE_SHIFT]
     half = I((1 << s) >> 1)
     for i in range(row.shape[0]):
-        row[i] = I(I(I(H[i]) + half) >> (s & bits))
+        row[i] = shift_right(I(I(H[i]) + half), s)
     store_row(v, W, row, v[at.VISIBLE_LO], v[at.VISIBLE_HI])
 
 
 @inlined
-def hidden_row(H: Any, j: int) -> Any:
-    """Return row j of the hidden weights, or an empty row where there are none."""
-    return H[j] if H.shape[1] > 0 else H[0]
+def hidden_index(H: Any, j: int) -> int:
+    """Return which row of the hidden weights belongs to row j: j, or the one empty row where there are none."""
+    return j if H.shape[1] > 0 else 0

@@ -1,9 +1,12 @@
-"""One explicit vector routine: the inner product in a fixed order of summation.
+"""What Numba cannot say: an inner product in a fixed order of summation, and shifts that stay in their type.
 
 LLVM may not reorder a floating-point sum, so a plain loop runs at one addition per latency. Letting it reorder
 (fastmath) would make the bits depend on the processor's vector width. Here the order is written out instead: 64
 partial sums, element i going to sum i mod 64, then 16, then a fixed tree. It is the same on every processor, and
 10 times as fast as the plain loop.
+
+Numba shifts every integer in 64 bits, which halves the vector lanes of 32-bit arithmetic; these shift in the type
+of the number that is shifted.
 """
 
 from __future__ import annotations
@@ -96,5 +99,47 @@ def _dot(a: Any, b: Any) -> Any:
         for i in range(len(a) // LANES * LANES, len(a)):
             total += a[i] * b[i]
         return total
+
+    return compiled
+
+
+@intrinsic
+def _shift(typingctx: Any, x: Any, s: Any, left: Any) -> Any:
+    if not (isinstance(x, types.Integer) and isinstance(s, types.Integer) and isinstance(left, types.BooleanLiteral)):
+        return None
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        value, amount, _ = args
+        if amount.type.width > value.type.width:
+            amount = builder.trunc(amount, value.type)
+        elif amount.type.width < value.type.width:
+            amount = builder.sext(amount, value.type)
+        return builder.shl(value, amount) if left.literal_value else builder.ashr(value, amount)
+
+    return x(x, s, left), codegen
+
+
+def shift_right(x: Any, s: int) -> Any:
+    """Return ⌊x / 2^s⌋ in the type of x, 0 ≤ s < its width."""
+    return type(x)(int(x) >> int(s))
+
+
+@overload(shift_right)
+def _shift_right(x: Any, s: int) -> Any:
+    def compiled(x: Any, s: int) -> Any:
+        return _shift(x, s, False)
+
+    return compiled
+
+
+def shift_left(x: Any, s: int) -> Any:
+    """Return x · 2^s in the type of x, 0 ≤ s < its width, which must hold it."""
+    return type(x)(int(x) << int(s))
+
+
+@overload(shift_left)
+def _shift_left(x: Any, s: int) -> Any:
+    def compiled(x: Any, s: int) -> Any:
+        return _shift(x, s, True)
 
     return compiled
