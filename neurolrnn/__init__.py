@@ -2,7 +2,7 @@
 
 from importlib import metadata as _metadata
 
-from neurolrnn import tasks
+from neurolrnn import tasks, theory
 from neurolrnn.errors import Divergence, InputError, NeurolrnnError
 from neurolrnn.experiment import Experiment
 from neurolrnn.gradients import GradientCheck, gradcheck, gradient
@@ -44,4 +44,5 @@ __all__ = [
     "make_rule",
     "simulate",
     "tasks",
+    "theory",
 ]

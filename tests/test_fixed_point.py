@@ -219,7 +219,10 @@ def test_hypothesis_would_find_a_wrong_bit(monkeypatch: pytest.MonkeyPatch) -> N
 
     monkeypatch.setattr(integer_oracle, "train", moved)
 
-    @settings(max_examples=20, deadline=None, suppress_health_check=list(HealthCheck), database=None, derandomize=True)
+    @settings(
+        max_examples=20, deadline=None, suppress_health_check=list(HealthCheck), database=None, derandomize=True,
+        report_multiple_bugs=False,
+    )  # fmt: skip
     @given(fixed_cases.cases("rflo-dense"))
     def check(case: fixed_cases.Case) -> None:
         assume(case.network.n_rec > 1)
