@@ -203,6 +203,10 @@ class Run:
             if not counts.get("updates", 0) and not any(counts.values()):
                 continue
             rows.append((f"{variable}", ", ".join(_count(kind, n, counts) for kind, n in counts.items() if n)))
+        for key, curve in self.records.items():
+            if key.startswith("range.") and key.endswith(".min"):
+                top = self.records[key.removesuffix("min") + "max"]
+                rows.append((f"range of {key[6:-4]}", f"{np.min(curve):.3g} to {np.max(top):.3g}"))
         rows += [(f"{key.removesuffix('_s').replace('_', ' ')} time", _seconds(s)) for key, s in self.timing.items()]
         return text_table(rows)
 
