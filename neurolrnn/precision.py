@@ -70,7 +70,8 @@ class Precision:
         ``weight`` and ``state`` must be given; the others follow (see :data:`PARENTS`). With none at all the run is
         in floating point.
     rounding : str
-        ``"floor"``, ``"nearest"``, ``"nearest-even"``, ``"toward-zero"`` or ``"stochastic"``; a format may name its own.
+        ``"floor"``, ``"nearest"``, ``"nearest-even"``, ``"toward-zero"`` or ``"stochastic"``; a format may name
+        its own.
     update_rounding : str, optional
         The same for updates of weights, and ``"lsb-stochastic"``; default: ``rounding``.
     overflow : str
