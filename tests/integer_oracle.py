@@ -379,6 +379,7 @@ class Learner(Network):
         # Entry slot · lanes + lane of each list.
         self.p, self.q = zeros(self.slots * lanes, self.n), zeros(self.slots * lanes, self.n_in)
         self.delta = zeros(self.slots * lanes, self.n)
+        self.L = zeros(lanes, self.n)
         self.E = [zeros(self.n, self.n) for _ in range(lanes)]
         self.E_in = [zeros(self.n, self.n_in) for _ in range(lanes)]
         self.G = {k: zeros(len(self.w[s]), len(self.w[s][0])) for k, s in self.stored.items()}
@@ -468,7 +469,7 @@ class Learner(Network):
     def signals(self) -> None:
         at, f = self.at, self.at.f
         F, f_F = (self.w["A"], f("A")) if self.R is None else (self.R, f("feedback"))
-        self.L: Matrix = []
+        self.L = []
         for b in range(self.lanes):
             totals = [at.accumulate("signal", dot(column(F, i), self.eps[b])) for i in range(self.n)]
             self.L.append([at.land("signal", v, f_F + f("error"), b * self.n + i) for i, v in enumerate(totals)])
