@@ -7,7 +7,8 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from neurolrnn.fixed_point import FixedNumbers, Setting
+from neurolrnn.fixed_grid import Setting
+from neurolrnn.fixed_point import FixedNumbers
 from neurolrnn.precision import Precision
 from neurolrnn_kernels.grid import real_grid
 

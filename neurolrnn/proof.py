@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from neurolrnn.errors import InputError
-from neurolrnn.fixed_point import ROWS, FixedNumbers
+from neurolrnn.fixed_grid import ROWS, FixedGrid
 from neurolrnn.rules import EProp, TruncatedBPTT
 from neurolrnn_kernels import grid as at
 
@@ -42,7 +42,7 @@ class Widths(NamedTuple):
     work: np.dtype[Any]
 
 
-def prove(numbers: FixedNumbers) -> Widths:
+def prove(numbers: FixedGrid) -> Widths:
     """Return the dtypes that hold every intermediate of the run, and mark in the grid which sums may be blocked.
 
     Raises
@@ -80,7 +80,7 @@ def prove(numbers: FixedNumbers) -> Widths:
     return Widths(storage, accumulator, work)
 
 
-def _allow_blocks(numbers: FixedNumbers) -> None:
+def _allow_blocks(numbers: FixedGrid) -> None:
     """Say in the grid how many terms of each sum always fit the narrower of the two types."""
     for name, pairs in numbers.sums().items():
         row = numbers.grid[ROWS[name]]
@@ -90,7 +90,7 @@ def _allow_blocks(numbers: FixedNumbers) -> None:
             row[at.BLOCK_0 + k] = terms if terms >= at.FEWEST_TERMS else 0
 
 
-def used_variables(numbers: FixedNumbers) -> list[str]:
+def used_variables(numbers: FixedGrid) -> list[str]:
     """Return the variables that this rule and storage store."""
     setting = numbers.setting
     out = ["current", "state", "readout", "error", "input", "A", "W", "B", "feedback", "step_A", "step_W", "step_B"]
@@ -107,7 +107,7 @@ def used_variables(numbers: FixedNumbers) -> list[str]:
     return out
 
 
-def bounds(numbers: FixedNumbers) -> list[Bound]:
+def bounds(numbers: FixedGrid) -> list[Bound]:
     """Return the bound of every calculation of a run."""
     setting, grid, used = numbers.setting, numbers.grid, used_variables(numbers)
     out: list[Bound] = []
@@ -138,7 +138,7 @@ def bounds(numbers: FixedNumbers) -> list[Bound]:
         else:
             one = max((w * x) << lift for _, w, x, lift in terms)
             add(name, words, (1 << declared[0]) + one)
-    c = numbers._constants
+    c = numbers.constants
     blends = [("state", "keep", "state", "gain", "current")]
     if "trace" in used:
         if isinstance(setting.rule, TruncatedBPTT):
@@ -186,7 +186,7 @@ def bounds(numbers: FixedNumbers) -> list[Bound]:
     return out
 
 
-def _fixed_values(numbers: FixedNumbers, matrix: str) -> NDArray[np.float64] | None:
+def _fixed_values(numbers: FixedGrid, matrix: str) -> NDArray[np.float64] | None:
     """Return a matrix of the network that does not learn in this run, or None."""
     setting = numbers.setting
     net = setting.network
@@ -195,12 +195,12 @@ def _fixed_values(numbers: FixedNumbers, matrix: str) -> NDArray[np.float64] | N
     return {"A": net.A, "W": net.W, "B": net.B, "feedback": setting.feedback}.get(matrix)
 
 
-def _largest_entry(numbers: FixedNumbers, matrix: str) -> int:
+def _largest_entry(numbers: FixedGrid, matrix: str) -> int:
     form, values = numbers.landings[matrix].format, _fixed_values(numbers, matrix)
     return form.largest if values is None else int(np.abs(form.encode(values)).max())
 
 
-def _row_sum(numbers: FixedNumbers, matrix: str, landing: str) -> int:
+def _row_sum(numbers: FixedGrid, matrix: str, landing: str) -> int:
     """Return the largest Σ|code| over the terms of one result: of the actual rows where the matrix does not learn."""
     net, form, values = numbers.setting.network, numbers.landings[matrix].format, _fixed_values(numbers, matrix)
     transposed = {("feedback", "current"), ("feedback", "signal"), ("A", "signal"), ("W", "back_current")}

@@ -14,7 +14,8 @@ from tqdm import tqdm
 
 from neurolrnn.engine import Engine
 from neurolrnn.errors import Divergence, InputError
-from neurolrnn.fixed_point import FixedNumbers, Setting
+from neurolrnn.fixed_grid import Setting
+from neurolrnn.fixed_point import FixedNumbers
 from neurolrnn.interrupt import Interrupt
 from neurolrnn.metrics import measure
 from neurolrnn.network import Network
@@ -197,6 +198,8 @@ class _Session:
                     done, loss = self.engine.run(Piece(piece.first + at, rows, flags))
                     seconds = time.perf_counter() - t0
                     self.timing["compile" if limit == 1 else "kernel"] += seconds
+                    if limit == 1:
+                        bar.unpause()  # compiling says nothing about the rate of the steps to come
                     self._count(rows[:done], loss)
                     self.step += done
                     bar.update(done)

@@ -13,9 +13,10 @@ from numpy.typing import NDArray
 
 from neurolrnn_kernels import grid as at
 from neurolrnn_kernels.arithmetic import accumulate, blend, clear, error, inner, matvec, scale, within
-from neurolrnn_kernels.forward import advance, forward, gather, learn_readout, rest, step_down
+from neurolrnn_kernels.forward import advance, forward, gather, rest
 from neurolrnn_kernels.jit import kernel
 from neurolrnn_kernels.structs import END, START, Array
+from neurolrnn_kernels.update import learn_readout, step_down
 
 
 class History(NamedTuple):

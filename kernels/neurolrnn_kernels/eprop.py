@@ -19,9 +19,10 @@ from neurolrnn_kernels.arithmetic import (
     scale,
     within,
 )
-from neurolrnn_kernels.forward import advance, forward, gather, hold, learn_readout, rest, signal, step_down, update_due
+from neurolrnn_kernels.forward import advance, forward, gather, rest
 from neurolrnn_kernels.jit import kernel
 from neurolrnn_kernels.structs import END, START, Array
+from neurolrnn_kernels.update import hold, learn_readout, signal, step_down, update_due
 
 
 class Eligibility(NamedTuple):

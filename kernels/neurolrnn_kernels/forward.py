@@ -1,4 +1,4 @@
-"""One step of the network and of the parts that all learning rules share."""
+"""One step of the network."""
 
 from __future__ import annotations
 
@@ -6,17 +6,12 @@ from typing import Any
 
 from neurolrnn_kernels import grid as at
 from neurolrnn_kernels.arithmetic import (
-    accumulate,
-    apply,
     blend,
     clear,
-    clip,
-    descend,
     error,
     inner,
     land,
     matvec,
-    scale,
     within,
 )
 from neurolrnn_kernels.jit import kernel
@@ -77,57 +72,6 @@ def advance(net: Any, grid: Any, lane: Any) -> None:
     """Prepare the next step: drive = W h."""
     clear(lane.drive)
     matvec(grid[at.CURRENT], lane.work, 0, lane.drive, net.Wt, lane.h)
-
-
-@kernel
-def signal(net: Any, c: Any, grid: Any, lane: Any, t: int) -> None:
-    """Carry the output error back to the units: L = Rᵀε, or Aᵀε with the A of this step."""
-    clear(lane.acc_rec)
-    matvec(grid[at.SIGNAL], lane.work, 0, lane.acc_rec, net.A if c.symmetric else net.R, lane.e)
-    land(grid[at.SIGNAL], lane.work, lane.L, lane.acc_rec, t)
-
-
-@kernel
-def learn_readout(net: Any, c: Any, grid: Any, lane: Any, grad: Any, t: int) -> None:
-    """ΔA = ε hᵀ, the same for every rule."""
-    if c.learn_A:
-        if c.direct:
-            scale(grid[at.RATE_A], lane.work, lane.g_out, c.rate_A, lane.e, t)
-            descend(grid[at.A], lane.work, net.A, net.hidden_A, lane.g_out, lane.h, t)
-            clip(grid[at.A], net.A, c.clip_A)
-        else:
-            accumulate(grid[at.A], grad.A, lane.e, lane.h)
-
-
-@kernel
-def step_down(W: Any, B: Any, net: Any, c: Any, grid: Any, lane: Any, grad: Any, t: int) -> None:
-    """Make the update that has been accumulated. W and B are the plastic arrays: weights or factors."""
-    if c.learn_A:
-        apply(grid[at.A], lane.work, net.A, net.hidden_A, grad.A, grad.velocity_A, c.momentum, c.rate_A, t)
-        clip(grid[at.A], net.A, c.clip_A)
-    if c.learn_W:
-        apply(grid[at.W], lane.work, W, net.hidden_W, grad.W, grad.velocity_W, c.momentum, c.rate_W, t)
-        clip(grid[at.W], W, c.clip_W)
-    if c.learn_B:
-        apply(grid[at.B], lane.work, B, net.hidden_B, grad.B, grad.velocity_B, c.momentum, c.rate_B, t)
-        clip(grid[at.B], B, c.clip_B)
-
-
-@kernel
-def hold(W: Any, B: Any, net: Any, c: Any, grid: Any) -> None:
-    """Hold what is learned within its bounds; W and B are the plastic arrays."""
-    if c.learn_A:
-        clip(grid[at.A], net.A, c.clip_A)
-    if c.learn_W:
-        clip(grid[at.W], W, c.clip_W)
-    if c.learn_B:
-        clip(grid[at.B], B, c.clip_B)
-
-
-@kernel
-def update_due(data: Any, s: int, c: Any) -> bool:
-    """Tell whether an accumulated update is made after step s."""
-    return (not c.direct) and ((not c.episode) or (data.flags[s] & END) != 0)
 
 
 @kernel

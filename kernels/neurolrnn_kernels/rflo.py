@@ -16,14 +16,14 @@ from neurolrnn_kernels.arithmetic import (
     clear,
     clip,
     descend,
-    descend_matvec,
     error,
     scale,
     within,
 )
-from neurolrnn_kernels.forward import advance, forward, gather, hold, learn_readout, rest, signal, step_down, update_due
+from neurolrnn_kernels.forward import advance, forward, gather, rest
 from neurolrnn_kernels.jit import kernel
 from neurolrnn_kernels.structs import END, START, Array
+from neurolrnn_kernels.update import hold, learn_outer, learn_readout, signal, step_down, update_due
 
 
 class Traces(NamedTuple):
@@ -66,36 +66,7 @@ def rflo_dense(data: Any, net: Any, c: Any, grid: Any, lane: Any, trace: Any, gr
         if active:
             signal(net, c, grid, lane, t)  # before A moves
             learn_readout(net, c, grid, lane, grad, t)
-            if c.direct:
-                if c.learn_B:
-                    scale(grid[at.RATE_B], lane.work, lane.g_rec, c.rate_B, lane.L, t)
-                    descend(grid[at.B], lane.work, net.Bt, net.hidden_B, trace.q, lane.g_rec, t)
-                    clip(grid[at.B], net.Bt, c.clip_B)
-                if c.learn_W:
-                    scale(grid[at.RATE_W], lane.work, lane.g_rec, c.rate_W, lane.L, t)
-                    if c.clip_W < 1e300 or last:
-                        descend(grid[at.W], lane.work, net.Wt, net.hidden_W, trace.p, lane.g_rec, t)
-                        clip(grid[at.W], net.Wt, c.clip_W)
-                    else:
-                        clear(lane.drive)
-                        descend_matvec(
-                            grid[at.W],
-                            grid[at.CURRENT],
-                            lane.work,
-                            net.Wt,
-                            net.hidden_W,
-                            trace.p,
-                            lane.g_rec,
-                            lane.drive,
-                            lane.h,
-                            t,
-                        )
-                        fused = True
-            else:
-                if c.learn_W:
-                    accumulate(grid[at.W], grad.W, trace.p, lane.L)
-                if c.learn_B:
-                    accumulate(grid[at.B], grad.B, trace.q, lane.L)
+            fused = learn_outer(net, c, grid, lane, grad, trace.p, trace.q, lane.L, lane.g_rec, last, t)
         elif c.direct:
             hold(net.Wt, net.Bt, net, c, grid)
         if update_due(data, s, c):

@@ -10,10 +10,11 @@ from typing import Any, NamedTuple
 
 from neurolrnn_kernels import grid as at
 from neurolrnn_kernels.arithmetic import blend, clear, error, matvec, within
-from neurolrnn_kernels.forward import advance, forward, gather, learn_readout, rest, signal, step_down, update_due
+from neurolrnn_kernels.forward import advance, forward, gather, rest
 from neurolrnn_kernels.jit import kernel
 from neurolrnn_kernels.simd import dot
 from neurolrnn_kernels.structs import END, START, Array
+from neurolrnn_kernels.update import learn_readout, signal, step_down, update_due
 
 
 class Influence(NamedTuple):

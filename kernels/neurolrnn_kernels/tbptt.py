@@ -14,21 +14,18 @@ from numpy.typing import NDArray
 
 from neurolrnn_kernels import grid as at
 from neurolrnn_kernels.arithmetic import (
-    accumulate,
     blend,
     clear,
-    clip,
-    descend,
-    descend_matvec,
     error,
     inner,
     land,
     scale,
     within,
 )
-from neurolrnn_kernels.forward import advance, forward, gather, hold, learn_readout, rest, signal, step_down, update_due
+from neurolrnn_kernels.forward import advance, forward, gather, rest
 from neurolrnn_kernels.jit import kernel
 from neurolrnn_kernels.structs import END, START, Array
+from neurolrnn_kernels.update import hold, learn_outer, learn_readout, signal, step_down, update_due
 
 
 class Ring(NamedTuple):
@@ -112,36 +109,7 @@ def tbptt(data: Any, net: Any, c: Any, grid: Any, lane: Any, ring: Any, grad: An
             signal(net, c, grid, lane, t)
             learn_readout(net, c, grid, lane, grad, t)
             back(ring, net, c, grid, lane, t)
-            if c.direct:
-                if c.learn_B:
-                    scale(grid[at.RATE_B], lane.work, ring.g, c.rate_B, ring.L, t)
-                    descend(grid[at.B], lane.work, net.Bt, net.hidden_B, ring.q, ring.g, t)
-                    clip(grid[at.B], net.Bt, c.clip_B)
-                if c.learn_W:
-                    scale(grid[at.RATE_W], lane.work, ring.g, c.rate_W, ring.L, t)
-                    if c.clip_W < 1e300 or last:
-                        descend(grid[at.W], lane.work, net.Wt, net.hidden_W, ring.p, ring.g, t)
-                        clip(grid[at.W], net.Wt, c.clip_W)
-                    else:
-                        clear(lane.drive)
-                        descend_matvec(
-                            grid[at.W],
-                            grid[at.CURRENT],
-                            lane.work,
-                            net.Wt,
-                            net.hidden_W,
-                            ring.p,
-                            ring.g,
-                            lane.drive,
-                            lane.h,
-                            t,
-                        )
-                        fused = True
-            else:
-                if c.learn_W:
-                    accumulate(grid[at.W], grad.W, ring.p, ring.L)
-                if c.learn_B:
-                    accumulate(grid[at.B], grad.B, ring.q, ring.L)
+            fused = learn_outer(net, c, grid, lane, grad, ring.p, ring.q, ring.L, ring.g, last, t)
         elif c.direct:
             hold(net.Wt, net.Bt, net, c, grid)
         if update_due(data, s, c):
