@@ -26,6 +26,8 @@ from neurolrnn.training import Training
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+    from neurolrnn.theory.rank import RankReport
+
 __all__ = ["Run", "RunFileError", "canonical_digest", "describe", "plain"]
 
 SCHEMA = 1
@@ -264,6 +266,12 @@ class Run:
             records=group("records"),
             state=group("state"),
         )
+
+    def rank_report(self) -> RankReport:
+        """Return bound and rank of what was learned in W and B; see :func:`neurolrnn.theory.rank_report`."""
+        from neurolrnn.theory.rank import rank_report  # theory stands above runs; only this question looks up
+
+        return rank_report(self)
 
     def plot(self, path: str | Path | None = None) -> Figure:
         """Draw loss, eigenvalues, rank of the change and alignment; see :func:`neurolrnn.plots.plot_run`."""

@@ -228,7 +228,7 @@ def test_runs_in_floating_point(key: str, loss: Loss, update: str) -> None:
 
 def test_rank_in_single_precision_and_with_frozen_readout() -> None:
     run = nl.simulate(network(), task(), nl.RFLO(storage="dense"), learning_rate=0.01, epochs=3, progress=False)
-    assert rank_report(run).observed == 2
+    assert rank_report(run).observed == run.rank_report().observed == 2
     frozen = nl.simulate(
         network(), task(), nl.TruncatedBPTT(1), nl.Precision.float64(), learn=("W", "B"), progress=False
     )  # fmt: skip
