@@ -2,26 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from neurolrnn.basis import Basis, own_basis
+from neurolrnn.block_matrix import BlockMatrix
 from neurolrnn.errors import InputError
 from neurolrnn.network import Network
 from neurolrnn.number_system import NumberSystem
-from neurolrnn.rules import BPTT, RFLO, RTRL, EProp, Rule, TruncatedBPTT
+from neurolrnn.rule_kernels import Sizes, kernel_of
+from neurolrnn.rules import BPTT, RFLO, RTRL, EProp, Rule
 from neurolrnn.schedule import Piece
 from neurolrnn.tasks.base import Sequences
-from neurolrnn.training import Training
-from neurolrnn_kernels.bptt import History, bptt
-from neurolrnn_kernels.eprop import Eligibility, eprop
+from neurolrnn.training import GROUPS, Training
 from neurolrnn_kernels.forward import run_forward
-from neurolrnn_kernels.rflo import Traces, rflo_dense, rflo_factored
-from neurolrnn_kernels.rtrl import Influence, rtrl
-from neurolrnn_kernels.structs import CROSS_ENTROPY, SQUARED_ERROR, Constants, Data, Gradients, Lanes, Weights
-from neurolrnn_kernels.tbptt import Ring, tbptt
+from neurolrnn_kernels.recurrent import Blocks, Triangle
+from neurolrnn_kernels.structs import CROSS_ENTROPY, SQUARED_ERROR, START, Constants, Data, Gradients, Lanes, Weights
 
 Array = NDArray[Any]
 LOSS_CODES = {"squared-error": SQUARED_ERROR, "cross-entropy": CROSS_ENTROPY}
@@ -54,6 +54,9 @@ class Engine:
         Steps of the longest episode; only BPTT stores them.
     limit : float
         Largest output in absolute value before the run counts as diverged.
+    basis : Basis, optional
+        How the recurrent weights are held; default as in ``network``. Everything that goes in or out is in the units
+        of ``network``, but for :meth:`ranges` and :meth:`state`.
     """
 
     def __init__(
@@ -70,6 +73,7 @@ class Engine:
         lanes: int = 1,
         longest: int = 1,
         limit: float = np.inf,
+        basis: Basis | None = None,
     ) -> None:
         if data.inputs.shape[1] != network.n_in or data.targets.shape[1] != network.n_out:
             raise InputError(
@@ -81,19 +85,20 @@ class Engine:
         n, m, o = network.n_rec, network.n_in, network.n_out
         factored = isinstance(rule, RFLO) and rule.storage == "factored"
         num = numbers
+        self.basis = own_basis(network, rule) if basis is None else basis
         if factored:
             M, N = num.zeros("factor_W", (o, n)), num.zeros("factor_B", (o, m))
         else:
             M, N = num.zeros("factor_W", (0, n)), num.zeros("factor_B", (0, m))
         self._symmetric = feedback is None
-        plastic = (
-            ("A", network.A), ("W", M if factored else network.W.T), ("B", N if factored else network.B.T),
-        )  # fmt: skip
+        self._R = np.zeros((o, n)) if feedback is None else np.asarray(feedback, dtype=np.float64)
+        A, B, R = self.basis.into(network.A), self.basis.into(network.B.T), self.basis.into(self._R)
+        plastic = (("A", A), ("W", M if factored else network.W.T), ("B", N if factored else B))
         self._weights = Weights(
-            num.encode("A", network.A),
-            num.encode("W", np.ascontiguousarray(network.W.T)),
-            num.encode("B", np.ascontiguousarray(network.B.T)),
-            num.encode("feedback", np.zeros((o, n)) if feedback is None else feedback),
+            num.encode("A", A),
+            self._hold(self.basis.recurrent),
+            num.encode("B", np.ascontiguousarray(B)),
+            num.encode("feedback", R),
             M,
             N,
             *(num.hidden(group, values) for group, values in plastic),
@@ -102,11 +107,19 @@ class Engine:
         self._constants = self._make_constants(rule, training)
         self._lanes = self._make_lanes(lanes)
         self._memory: Any
-        self._kernel, self._memory = self._make_rule(rule, lanes, longest)
+        self._kernel, self._memory = kernel_of(rule, num.zeros, Sizes(m, n, o, lanes, longest))
         self._gradients = self._make_gradients()
         self._data = self._make_data(data, weights)
         self.start = self.network()
         """The initial weights as they landed in the number system."""
+
+    def _hold(self, recurrent: Array | BlockMatrix) -> Any:
+        """Return recurrent weights as the kernels hold them."""
+        num = self._numbers
+        if isinstance(recurrent, BlockMatrix):
+            return Blocks(*(num.encode("W", part) for part in (recurrent.own, recurrent.before, recurrent.after)))
+        Wt = num.encode("W", np.ascontiguousarray(recurrent.T))
+        return Triangle(Wt) if self.basis.form == "triangle" else Wt
 
     def _make_constants(self, rule: Rule, training: Training) -> Constants:
         num, alpha = self._numbers, self.initial.leak
@@ -149,32 +162,6 @@ class Engine:
             g_out=z("step", (lanes, o)), g_rec=z("step", (lanes, n)),
             work=z("work", (max(n, m, o),)),
         )  # fmt: skip
-
-    def _make_rule(self, rule: Rule, lanes: int, longest: int) -> tuple[Callable[..., int], Any]:
-        z, net = self._numbers.zeros, self.initial
-        n, m, o = net.n_rec, net.n_in, net.n_out
-        if isinstance(rule, RFLO):
-            kernel = rflo_factored if self.factored else rflo_dense
-            return kernel, Traces(z("trace", (lanes, n)), z("trace", (lanes, m)))
-        if isinstance(rule, TruncatedBPTT):
-            steps = rule.steps * lanes
-            return tbptt, Ring(
-                z("trace", (steps, n)), z("trace", (steps, m)), z("signal", (lanes, n)),
-                z("signal", (steps, n)), z("step", (steps, n)), np.array([0, -1], np.int64),
-            )  # fmt: skip
-        if isinstance(rule, EProp):
-            return eprop, Eligibility(
-                z("eligibility", (lanes, n, n)), z("eligibility", (lanes, m, n)), z("trace_decay", (n,))
-            )
-        if isinstance(rule, RTRL):
-            shape = (lanes * (n + m) * n, n)
-            return rtrl, Influence(z("state", shape), z("accumulator", shape))
-        if isinstance(rule, BPTT):
-            return bptt, History(
-                z("state", (longest, lanes, n)), z("input", (longest, lanes, m)), z("error", (longest, lanes, o)),
-                z("state", (lanes, n)), np.zeros(1, np.int64),
-            )  # fmt: skip
-        raise InputError(f"{type(rule).__name__} has no kernel")
 
     def _make_gradients(self) -> Gradients:
         c, w = self._constants, self._weights
@@ -227,38 +214,83 @@ class Engine:
         return outputs, float(loss.sum())
 
     def network(self) -> Network:
-        """Return the weights as they are now; in factored storage W = W₀ + Rᵀ M and B = B₀ + Rᵀ N are formed."""
+        """Return the weights as they are now; in factored storage W = W₀ + Rᵀ M and B = B₀ + Rᵀ N are formed.
+
+        A network given as blocks stays one: its factors are added to its :class:`BlockMatrix`. In another basis than
+        the user's, W₀ and B₀ are those given, not rounded to the number system.
+        """
         w, num = self._weights, self._numbers
-        W, B = num.decode("W", w.Wt).T, num.decode("B", w.Bt).T
-        if self.factored:
-            R = num.decode("feedback", w.R)
+        A = self.readout()
+        W: Any
+        if not self.factored:
+            W, B = num.decode("W", w.Wt).T, num.decode("B", w.Bt).T
+        else:
             M, N = self.factors() or (np.zeros(0), np.zeros(0))
-            W, B = W + R.T @ M, B + R.T @ N
-        A = num.decode("A", w.A)
-        if not all(np.isfinite(part).all() for part in (A, W, B)):
+            R = self._R if self.basis.Q is not None else num.decode("feedback", w.R)
+            W, B = self._initial_weights()
+            W = W.plus(R, M) if isinstance(W, BlockMatrix) else W + R.T @ M
+            B = B + R.T @ N
+        if not all(np.isfinite(part).all() for part in (A, B, *((W,) if isinstance(W, np.ndarray) else ()))):
             raise FloatingPointError("weights are not finite")
         return Network(A, W, B, self.initial.leak)
+
+    def _initial_weights(self) -> tuple[Any, Array]:
+        """Return W₀ and B₀ of factored storage as they landed in the number system, in the user's basis."""
+        w, num, net = self._weights, self._numbers, self.initial
+        if self.basis.Q is not None:
+            return net.W, net.B
+        B = num.decode("B", w.Bt).T
+        if not isinstance(w.Wt, Blocks):
+            return num.decode("W", w.Wt).T, B
+        blocks = BlockMatrix(*(num.decode("W", part) for part in w.Wt))
+        return (blocks.dense() if net.blocks is None else blocks), B
 
     def factors(self) -> tuple[NDArray[np.float64], NDArray[np.float64]] | None:
         """Return M (n_out, n_rec) and N (n_out, n_in) of factored storage, or None."""
         if not self.factored:
             return None
-        return self._numbers.decode("factor_W", self._weights.M), self._numbers.decode("factor_B", self._weights.N)
+        M = self.basis.back(self._numbers.decode("factor_W", self._weights.M))
+        return M, self._numbers.decode("factor_B", self._weights.N)
 
     def feedback(self) -> NDArray[np.float64]:
         """Return what carries the error back now, (n_out, n_rec): R, or A."""
         w = self._weights
-        return self._numbers.decode("A", w.A) if self._symmetric else self._numbers.decode("feedback", w.R)
+        if self._symmetric:
+            return self.readout()
+        return self._R if self.basis.Q is not None else self._numbers.decode("feedback", w.R)
 
     def readout(self) -> NDArray[np.float64]:
         """Return A as it is now, (n_out, n_rec)."""
-        return self._numbers.decode("A", self._weights.A)
+        return self.basis.back(self._numbers.decode("A", self._weights.A))
 
-    def velocities(self) -> dict[str, NDArray[np.float64]]:
-        """Return the accumulated momentum of each group, in the layout of the network's A, W and B (or A, M, N)."""
-        g, num = self._gradients, self._numbers
-        parts = {"A": g.velocity_A, "W": g.velocity_W, "B": g.velocity_B}
-        return {k: num.decode("gradient", v if self.factored or k == "A" else v.T) for k, v in parts.items() if v.size}
+    def sum_updates(self, piece: Piece) -> tuple[int, dict[str, NDArray[np.float64]]]:
+        """Go through ``piece`` with the weights at rest.
+
+        For a training with ``update = "episode"`` and learning rates of 0 only.
+
+        Returns
+        -------
+        int
+            Steps made; fewer than asked if an output was not finite.
+        dict
+            The sum of all updates per group, in the layout of the network's A, W and B (or A, M, N).
+        """
+        c, flags = self._constants._replace(first=piece.first), piece.flags
+        if c.momentum:
+            c = c._replace(momentum=self._numbers.constant("momentum", 1.0))  # what is applied adds up as velocity
+        else:
+            flags = (flags & START).astype(np.uint8)  # no episode ends, so nothing is applied
+        data = Data(*self._data, piece.rows, flags)
+        loss = np.zeros(len(flags))
+        done = self._kernel(
+            data, self._weights, c, self._numbers.grid, self._lanes, self._memory, self._gradients, loss
+        )
+        g = self._gradients
+        sums = (g.velocity_A, g.velocity_W, g.velocity_B) if c.momentum else (g.A, g.W, g.B)
+        found = {group: self._numbers.decode_update(group, s) for group, s in zip(GROUPS, sums, strict=True)}
+        if not self.factored:
+            return int(done), {k: v if k == "A" else v.T for k, v in found.items()}
+        return int(done), {k: v if k == "B" else self.basis.back(v) for k, v in found.items()}  # A and M are over units
 
     def outputs(self) -> NDArray[np.float64]:
         """Return the outputs of the last step, (lanes, n_out)."""
@@ -291,19 +323,20 @@ class Engine:
         with np.errstate(over="ignore", invalid="ignore"):  # infinite is an answer
             return float(np.sqrt(np.mean(self._numbers.decode("state", self._lanes.h) ** 2)))
 
-    def _parts(self) -> dict[str, tuple[Any, ...]]:
-        return {
+    def _arrays(self) -> dict[str, Array]:
+        """Return every array that the next step depends on, by name, not copied."""
+        parts = {
             "weights": self._weights, "lanes": self._lanes, "memory": self._memory, "gradients": self._gradients,
         }  # fmt: skip
+        found = {name: array for part, held in parts.items() for name, array in _leaves(part, held)}
+        found["grid"] = self._numbers.grid
+        return found
 
     def state(self) -> dict[str, Array]:
-        """Return copies of every array that the next step depends on."""
-        out = {
-            f"{part}.{name}": array.copy()
-            for part, arrays in self._parts().items()
-            for name, array in arrays._asdict().items()  # type: ignore[attr-defined]
-        }
-        out["grid"] = self._numbers.grid.copy()
+        """Return copies of every array that the next step depends on, and of the basis if it is not the user's."""
+        out = {name: array.copy() for name, array in self._arrays().items()}
+        if self.basis.Q is not None:
+            out["basis.Q"] = self.basis.Q.copy()
         return out
 
     def restore(self, state: dict[str, Array]) -> None:
@@ -314,12 +347,9 @@ class Engine:
         InputError
             If the arrays are not those of this learner.
         """
-        mine = {
-            f"{part}.{name}": array
-            for part, arrays in self._parts().items()
-            for name, array in arrays._asdict().items()  # type: ignore[attr-defined]
-        }
-        mine["grid"] = self._numbers.grid
+        mine = self._arrays()
+        if self.basis.Q is not None:
+            mine["basis.Q"] = self.basis.Q
         for name, array in mine.items():
             given = state.get(name)
             if given is None or given.shape != array.shape or given.dtype != array.dtype:
@@ -327,5 +357,17 @@ class Engine:
                     f"the saved state does not belong to this experiment: {name} is "
                     f"{'missing' if given is None else f'{given.dtype} {given.shape}'}, not {array.dtype} {array.shape}"
                 )
+        if self.basis.Q is not None:  # another machine's LAPACK may have found another one
+            self.basis = replace(self.basis, Q=state["basis.Q"].copy())
         for name, array in mine.items():
-            array[...] = state[name]
+            if name != "basis.Q":
+                array[...] = state[name]
+
+
+def _leaves(name: str, held: Any) -> Iterator[tuple[str, Array]]:
+    """Walk through nested named tuples of arrays."""
+    if isinstance(held, np.ndarray):
+        yield name, held
+    else:
+        for key, part in held._asdict().items():
+            yield from _leaves(f"{name}.{key}", part)

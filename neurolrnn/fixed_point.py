@@ -88,10 +88,13 @@ class FixedNumbers(FixedGrid):
         codes = form.encode(values) << (fine.frac_bits - form.frac_bits)
         return np.ascontiguousarray(codes.astype(self.storage))
 
+    def decode_update(self, group: str, sums: Codes) -> NDArray[np.float64]:
+        """Return the values of an accumulated update: a sum of products, which has the fraction bits of both."""
+        frac_bits = self.frac(self.scaled(group)) + self.frac(self.presynaptic(group))
+        return np.ldexp(sums.astype(np.float64), -frac_bits)
+
     def decode(self, variable: str, codes: Codes) -> NDArray[np.float64]:
         """Return the values of codes."""
-        if variable == "gradient":
-            raise InputError("accumulated gradients of a fixed-point run have no values of their own")
         return self.format_of(variable).decode(codes)
 
     def report(self) -> dict[str, Any]:

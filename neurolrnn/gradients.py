@@ -10,8 +10,10 @@ from numpy.typing import NDArray
 
 from neurolrnn.engine import Engine
 from neurolrnn.errors import InputError
+from neurolrnn.fixed_grid import Setting
 from neurolrnn.network import Network
-from neurolrnn.number_system import RealNumbers
+from neurolrnn.number_system import RealNumbers, make_numbers
+from neurolrnn.precision import Precision
 from neurolrnn.rules import BPTT, RTRL, Rule
 from neurolrnn.schedule import Schedule, step_weights
 from neurolrnn.tasks.base import Sequences, Task
@@ -28,6 +30,7 @@ def gradient(
     loss: str = "squared-error",
     loss_steps: str = "all",
     seed: int = 0,
+    precision: Precision | None = None,
 ) -> Gradient:
     """Return the update a rule would make with all weights held still, summed over all sequences.
 
@@ -43,37 +46,45 @@ def gradient(
         As in :class:`Task` and :class:`Training`.
     seed : int
         Seed of random feedback, as in :func:`simulate`.
+    precision : Precision, optional
+        Numbers that weights, states, traces, signals and errors are calculated in; default float64. In fixed point
+        the products are summed exactly, as they are before a learning rate and a landing on the weights.
 
     Returns
     -------
     dict
         ``"A"`` (n_out, n_rec), ``"W"`` (n_rec, n_rec) and ``"B"`` (n_rec, n_in), float64. For BPTT and RTRL this is
         the gradient of the summed loss; for a local rule it is what the rule has instead.
+
+    Raises
+    ------
+    InputError
+        If an output is not finite, or the rule has no form in the precision.
     """
-    # With rates 0 the weights stand still, and after one update the velocity is the accumulated gradient itself.
-    training = Training(learning_rate=0.0, update="episode", momentum=0.5, batch=1, loss_steps=loss_steps)  # type: ignore[arg-type]
+    precision = Precision.float64() if precision is None else precision
+    training = Training(
+        learning_rate=0.0, update="episode", momentum=0.0 if precision.is_fixed else 0.5, loss_steps=loss_steps,  # type: ignore[arg-type]
+    )  # fmt: skip
     R = rule.feedback_matrix(net.n_out, net.n_rec, seed)
     schedule = Schedule(data)
-    total: Gradient = {g: np.zeros(getattr(net, g).shape) for g in GROUPS}
-    piece = schedule.epoch(0)
-    weights = step_weights(data, loss_steps)
-    for a, b in zip(data.starts[:-1], data.starts[1:], strict=True):
-        engine = Engine(
-            net, rule, training, RealNumbers(np.dtype(np.float64)), feedback=R, data=data, weights=weights, loss=loss,
-            longest=schedule.longest,
-        )  # fmt: skip
-        done, _ = engine.run(type(piece)(0, piece.rows[a:b], piece.flags[a:b]))
-        if done < b - a:
-            raise InputError(
-                f"the output of the network is not finite at step {done} of a sequence; no gradient exists"
-            )
-        velocity = engine.velocities()
-        if engine.factored:
-            assert R is not None
-            velocity["W"], velocity["B"] = R.T @ velocity["W"], R.T @ velocity["B"]
-        for group in GROUPS:
-            total[group] += velocity[group]
-    return total
+    numbers = make_numbers(
+        precision, Setting(net, rule, training, R, loss, lanes=1, longest=data.steps, seed=seed)
+    )  # fmt: skip
+    engine = Engine(
+        net, rule, training, numbers, feedback=R, data=data, weights=step_weights(data, loss_steps), loss=loss,
+        longest=schedule.longest,
+    )  # fmt: skip
+    done, update = engine.sum_updates(schedule.epoch(0))
+    if done < data.steps:
+        sequence = int(np.searchsorted(data.starts, done, side="right")) - 1
+        raise InputError(
+            f"the output of the network is not finite at step {done - data.starts[sequence]} of sequence {sequence}; "
+            f"no gradient exists"
+        )
+    if engine.factored:
+        R = engine.feedback()  # as the learner holds it
+        update["W"], update["B"] = R.T @ update["W"], R.T @ update["B"]
+    return update
 
 
 def total_loss(net: Network, data: Sequences, *, loss: str = "squared-error", loss_steps: str = "all") -> float:

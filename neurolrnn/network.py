@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass, field
-from typing import Any, Literal, get_args
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from neurolrnn.block_matrix import BlockMatrix, random_rotations
 from neurolrnn.errors import InputError, choose, positive_integer, real_number
 
 Kind = Literal["gaussian", "orthogonal", "symmetric", "block"]
@@ -47,6 +48,12 @@ class Network:
     InputError
         If shapes disagree, a weight is not finite, or the leak is outside (0, 1].
 
+    Attributes
+    ----------
+    blocks : BlockMatrix or None
+        W of a network that was made in block form, such as ``random(kind="block")``. Such a network writes its n²
+        weights out only when :attr:`W` is asked for, and learns in O(n) a step (``RFLO(storage="factored")``).
+
     Notes
     -----
     The arrays are float64, C-ordered and read-only. Source: Williams, Payeur & Lajoie (arXiv 2606.00243) for
@@ -59,19 +66,44 @@ class Network:
     leak: float = 1.0
     origin: dict[str, Any] = field(default_factory=lambda: {"kind": "given"})
 
+    blocks: BlockMatrix | None = field(init=False, repr=False, default=None)
+
     def __post_init__(self) -> None:
-        for name in ("A", "W", "B"):
+        W: Any = self.W
+        object.__setattr__(self, "blocks", W if isinstance(W, BlockMatrix) else None)
+        if self.blocks is None:
+            object.__setattr__(self, "W", _frozen("W", W))
+        else:
+            object.__delattr__(self, "W")  # formed when it is asked for
+        for name in ("A", "B"):
             object.__setattr__(self, name, _frozen(name, getattr(self, name)))
-        n = self.W.shape[0]
-        if self.W.shape != (n, n):
-            raise InputError(f"W has shape {self.W.shape}; the recurrent weights must be square")
+        shape = self.blocks.shape if self.blocks is not None else self.W.shape
+        n = shape[0]
+        if shape != (n, n):
+            raise InputError(f"W has shape {shape}; the recurrent weights must be square")
         if self.A.shape[1] != n:
-            raise InputError(f"A has shape {self.A.shape}; with W {self.W.shape} it must be (n_out, {n})")
+            raise InputError(f"A has shape {self.A.shape}; with W {shape} it must be (n_out, {n})")
         if self.B.shape[0] != n:
-            raise InputError(f"B has shape {self.B.shape}; with W {self.W.shape} it must be ({n}, n_in)")
+            raise InputError(f"B has shape {self.B.shape}; with W {shape} it must be ({n}, n_in)")
         if 0 in self.A.shape or 0 in self.B.shape:
             raise InputError(f"n_in, n_rec and n_out must be at least 1; got {self.n_in}, {self.n_rec}, {self.n_out}")
         object.__setattr__(self, "leak", real_number("leak", self.leak, above=0.0, at_most=1.0))
+
+    if not TYPE_CHECKING:  # a type checker knows W as an array
+
+        def __getattr__(self, name: str) -> Any:
+            blocks = self.__dict__.get("blocks")
+            if name != "W" or blocks is None:
+                raise AttributeError(f"a network has no {name!r}")
+            W = blocks.dense()
+            W.flags.writeable = False
+            object.__setattr__(self, "W", W)
+            return W
+
+    @classmethod
+    def from_blocks(cls, A: ArrayLike, W: BlockMatrix, B: ArrayLike, leak: float = 1.0) -> Network:
+        """Return a network whose recurrent weights are given in block form and stay so; see :class:`BlockMatrix`."""
+        return cls(A, W, B, leak)  # type: ignore[arg-type]
 
     @property
     def n_in(self) -> int:
@@ -81,7 +113,7 @@ class Network:
     @property
     def n_rec(self) -> int:
         """Number of recurrent units."""
-        return int(self.W.shape[0])
+        return int(self.B.shape[0])
 
     @property
     def n_out(self) -> int:
@@ -96,12 +128,15 @@ class Network:
     def digest(self) -> str:
         """SHA-256 of weights and leak, hex."""
         h = hashlib.sha256(repr(self.leak).encode())
-        for array in (self.A, self.W, self.B):
+        recurrent = (self.W,) if self.blocks is None else tuple(self.blocks.arrays().values())
+        for array in (self.A, *recurrent, self.B):
             h.update(str(array.shape).encode() + array.tobytes())
         return h.hexdigest()
 
     def spectral_radius(self) -> float:
         """Largest absolute eigenvalue of :attr:`transition`; at 1 or above the state grows without input."""
+        if self.blocks is not None:
+            return float(np.abs(self.blocks.eigenvalues(self.leak)).max())
         return float(np.abs(np.linalg.eigvals(self.transition)).max())
 
     def replace(self, **changes: Any) -> Network:
@@ -109,7 +144,8 @@ class Network:
         unknown = set(changes) - {"A", "W", "B", "leak"}
         if unknown:
             raise InputError(f"a network has no {sorted(unknown)[0]!r}; allowed: A, W, B, leak")
-        values: dict[str, Any] = {"A": self.A, "W": self.W, "B": self.B, "leak": self.leak, **changes}
+        W = self.W if self.blocks is None else self.blocks
+        values: dict[str, Any] = {"A": self.A, "W": W, "B": self.B, "leak": self.leak, **changes}
         return Network(**values, origin={"kind": "given"} if {"A", "W", "B"} & set(changes) else dict(self.origin))
 
     @classmethod
@@ -138,7 +174,7 @@ class Network:
             Largest absolute eigenvalue of W itself (not of the leaky transition), at least 0.
         kind : str
             ``"gaussian"`` (independent entries), ``"orthogonal"`` (Haar), ``"symmetric"``, or ``"block"``
-            (rotations of two units each on the diagonal: normal, with random angles).
+            (rotations of two units each: normal, with random angles; held as blocks, see :attr:`blocks`).
         seed : int
             Seed of the generator; the same seed gives the same network on every platform NumPy supports.
         input_scale, output_scale : float
@@ -154,11 +190,13 @@ class Network:
         radius = real_number("spectral_radius", spectral_radius, at_least=0.0)
         choose("kind", kind, KINDS)
         rng = np.random.default_rng(seed)
-        W = _RECURRENT[kind](rng, n_rec)
-        if kind in ("gaussian", "symmetric"):
-            W *= radius / max(float(np.abs(np.linalg.eigvals(W)).max()), np.finfo(float).tiny)
+        W: Any
+        if kind == "block":
+            W = BlockMatrix(**{k: radius * part for k, part in random_rotations(rng, n_rec).items()})
         else:
-            W *= radius
+            W = _RECURRENT[kind](rng, n_rec)
+            largest = 1.0 if kind == "orthogonal" else float(np.abs(np.linalg.eigvals(W)).max())
+            W *= radius / max(largest, np.finfo(float).tiny)
         B = rng.normal(0.0, real_number("input_scale", input_scale, at_least=0.0) / np.sqrt(n_in), (n_rec, n_in))
         A = rng.normal(0.0, real_number("output_scale", output_scale, at_least=0.0) / np.sqrt(n_rec), (n_out, n_rec))
         origin = {
@@ -182,17 +220,4 @@ def _orthogonal(rng: np.random.Generator, n: int) -> NDArray[np.float64]:
     return np.asarray(Q * np.sign(np.diag(R)))  # the signs make the law Haar's (Mezzadri 2007)
 
 
-def _block(rng: np.random.Generator, n: int) -> NDArray[np.float64]:
-    W = np.zeros((n, n))
-    angles = rng.uniform(0.0, np.pi, n // 2)
-    for k, angle in enumerate(angles):
-        i = 2 * k
-        W[i, i] = W[i + 1, i + 1] = np.cos(angle)
-        W[i + 1, i] = np.sin(angle)
-        W[i, i + 1] = -W[i + 1, i]
-    if n % 2:
-        W[-1, -1] = rng.choice([-1.0, 1.0])
-    return W
-
-
-_RECURRENT = {"gaussian": _gaussian, "orthogonal": _orthogonal, "symmetric": _symmetric, "block": _block}
+_RECURRENT = {"gaussian": _gaussian, "orthogonal": _orthogonal, "symmetric": _symmetric}

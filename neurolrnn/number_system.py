@@ -30,6 +30,9 @@ class NumberSystem(Protocol):
     def decode(self, variable: str, codes: NDArray[Any]) -> NDArray[np.float64]:
         """Return what kernels hold as values."""
 
+    def decode_update(self, group: str, sums: NDArray[Any]) -> NDArray[np.float64]:
+        """Return an accumulated update of A, W or B as values."""
+
     def constant(self, variable: str, value: float) -> Any:
         """Return one number as kernels hold it."""
 
@@ -62,6 +65,10 @@ class RealNumbers:
     def decode(self, variable: str, codes: NDArray[Any]) -> NDArray[np.float64]:
         """Widen to float64."""
         return np.array(codes, dtype=np.float64)
+
+    def decode_update(self, group: str, sums: NDArray[Any]) -> NDArray[np.float64]:
+        """Widen to float64."""
+        return self.decode(group, sums)
 
     def constant(self, variable: str, value: float) -> Any:
         """Round one number to the dtype."""

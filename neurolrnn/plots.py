@@ -66,14 +66,21 @@ def plot_run(run: Run, path: str | Path | None = None) -> Figure:
         _alignment(axes[1, 1], run)
         figure.suptitle(_title(run), fontsize=12, x=0.015, ha="left")
         if path is not None:
-            _save(figure, Path(path), run)
+            save(figure, path, f"neurolrnn run {run.digest}")
     return figure
 
 
-def _save(figure: Figure, path: Path, run: Run) -> None:
-    target = path if path.suffix else path.with_name(path.name + ".png")
-    stamp = f"neurolrnn run {run.digest}"
-    # Without the date, so that the same run gives the same bytes.
+def save(figure: Figure, path: str | Path, stamp: str) -> None:
+    """Save a figure with ``stamp`` as its title; the suffix chooses the format, ``.png`` if there is none.
+
+    Raises
+    ------
+    InputError
+        If the path cannot be written or matplotlib does not know its suffix.
+    """
+    target = Path(path)
+    target = target if target.suffix else target.with_name(target.name + ".png")
+    # Without the date, so that the same figure gives the same bytes.
     metadata: dict[str, dict[str, Any]] = {
         ".png": {"Title": stamp},
         ".svg": {"Title": stamp, "Date": None},

@@ -181,8 +181,9 @@ def bounds(numbers: FixedGrid) -> list[Bound]:
             add(group, f"step_{group}·{pre}", terms_of * largest(f"step_{group}") * largest(pre) + stored)
         else:
             size = setting.longest * terms_of * largest(source) * largest(pre)
-            if (rate * size).bit_length() + 1 > WIDE:
-                add(group, f"rate_{group}·Σ {source}·{pre} over {setting.longest} steps", rate * size + stored)
+            size *= max(rate, 1)  # the sum itself must fit too
+            if size.bit_length() + 1 > WIDE:
+                add(group, f"rate_{group}·Σ {source}·{pre} over {setting.longest} steps", size + stored)
     return out
 
 
@@ -192,6 +193,9 @@ def _fixed_values(numbers: FixedGrid, matrix: str) -> NDArray[np.float64] | None
     net = setting.network
     if matrix in setting.training.learn and not (setting.factored and matrix in "WB"):
         return None
+    parts = net.blocks
+    if matrix == "W" and parts is not None and not len(parts.left):
+        return np.stack([parts.before, parts.own, parts.after], axis=1)  # all that a unit hears, (n, 3)
     return {"A": net.A, "W": net.W, "B": net.B, "feedback": setting.feedback}.get(matrix)
 
 

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from neurolrnn import savefile
+from neurolrnn.block_matrix import BlockMatrix
 from neurolrnn.errors import InputError, choose
 from neurolrnn.network import Network
 from neurolrnn.precision import Precision
@@ -64,10 +65,7 @@ def describe(
     """
     origin = dict(network.origin)
     if "seed" not in origin:
-        weights = hashlib.sha256()
-        for matrix in (network.A, network.W, network.B):
-            weights.update(matrix.tobytes())
-        origin["digest"] = weights.hexdigest()
+        origin["digest"] = network.digest()
     sizes = {"n_in": network.n_in, "n_rec": network.n_rec, "n_out": network.n_out, "leak": network.leak}
     described: dict[str, Any] = plain(
         {
@@ -130,6 +128,9 @@ class Run:
         What a resumed run needs besides the weights.
     position : dict of str to int
         How far it came, such as ``step`` and ``total_steps``.
+    basis : dict, optional
+        How the recurrent weights were held: ``held_as`` (``"dense"``, ``"triangle"`` or ``"blocks"``), ``rotated``,
+        ``seconds`` that finding the basis took, and ``why``.
     """
 
     experiment: dict[str, Any]
@@ -148,13 +149,14 @@ class Run:
     numerics: dict[str, Any] | None = None
     state: dict[str, NDArray[Any]] = field(default_factory=dict)
     position: dict[str, int] = field(default_factory=dict)
+    basis: dict[str, Any] | None = None
 
     def __post_init__(self) -> None:
         def put(name: str, value: Any) -> None:
             object.__setattr__(self, name, value)
 
         choose("status", self.status, STATUSES)
-        for name in ("experiment", "metrics", "warnings", "versions", "timing", "saturation", "numerics", "position"):
+        for name in _META[2:]:
             put(name, plain(getattr(self, name)))
         put("records", _arrays("records", self.records))
         put("state", _arrays("state", self.state))
@@ -194,6 +196,7 @@ class Run:
             ("rule", f"{e.get('rule', {}).get('name', '?')}{_options(rule)}"),
             ("training", _training(training)),
             ("precision", _precision(e.get("precision", {}))),
+            *([("weights held", _held(self.basis))] if self.basis and self.basis["held_as"] != "dense" else []),
             ("seed", str(e.get("seed", "?"))),
         ]  # fmt: skip
         if done is not None:
@@ -229,7 +232,11 @@ class Run:
         arrays: dict[str, NDArray[Any]] = {}
         for part, network in (("initial", self.initial), ("network", self.network)):
             meta[part] = {"leak": network.leak, "origin": plain(network.origin)}
-            arrays |= {f"{part}/{matrix}": getattr(network, matrix) for matrix in "AWB"}
+            arrays |= {f"{part}/A": network.A, f"{part}/B": network.B}
+            if network.blocks is None:
+                arrays[f"{part}/W"] = network.W
+            else:
+                arrays |= {f"{part}/W.{name}": array for name, array in network.blocks.arrays().items()}
         if self.feedback is not None:
             arrays["feedback/R"] = self.feedback
         if self.factors is not None:
@@ -254,7 +261,9 @@ class Run:
 
         def network(name: str) -> Network:
             weights = group(name)
-            return Network(weights["A"], weights["W"], weights["B"], **meta[name])
+            blocks = {key[2:]: array for key, array in weights.items() if key.startswith("W.")}
+            W: Any = BlockMatrix(**blocks) if blocks else weights["W"]
+            return Network(weights["A"], W, weights["B"], **meta[name])
 
         factors = group("factors")
         return cls(
@@ -281,9 +290,9 @@ class Run:
 
 
 _META = (
-    "experiment",
     "status",
     "message",
+    "experiment",
     "metrics",
     "warnings",
     "versions",
@@ -291,6 +300,7 @@ _META = (
     "saturation",
     "numerics",
     "position",
+    "basis",
 )
 
 
@@ -311,6 +321,11 @@ def _training(training: Mapping[str, Any]) -> str:
 def _precision(options: Mapping[str, Any]) -> str:
     shown = [f"{key} {options[key]}" for key in ("weight", "state", "rounding", "update_rounding") if key in options]
     return str(options.get("preset", options.get("name", "?"))) + (f" ({', '.join(shown)})" if shown else "")
+
+
+def _held(basis: Mapping[str, Any]) -> str:
+    took = f", found in {_seconds(basis['seconds'])}" if basis["rotated"] else ""
+    return f"as {basis['held_as']} ({basis['why']}{took})"
 
 
 def _count(kind: str, count: int, counts: Mapping[str, int]) -> str:

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
+from neurolrnn.basis import choose_basis
 from neurolrnn.engine import Engine
 from neurolrnn.errors import Divergence, InputError
 from neurolrnn.fixed_grid import Setting
@@ -20,6 +21,7 @@ from neurolrnn.interrupt import Interrupt
 from neurolrnn.metrics import measure
 from neurolrnn.network import Network
 from neurolrnn.number_system import make_numbers
+from neurolrnn.observe import Observer
 from neurolrnn.precision import Precision
 from neurolrnn.rules import Rule
 from neurolrnn.run import Run, describe
@@ -29,9 +31,6 @@ from neurolrnn.training import Training, check_rule
 
 DIVERGED_AT = 1e4
 """A run has diverged when an output exceeds this times the largest target (or 1)."""
-SPECTRUM_UP_TO = 256
-"""Largest n_rec whose spectral radius is recorded along the way; above, it would cost more than the learning."""
-QUANTILES = ("min", "p1", "median", "p99", "max")
 CHECKPOINT_SECONDS = 30.0
 KERNEL_SECONDS = 0.3
 """Longest time in one kernel call, so that Ctrl-C and the progress bar are served."""
@@ -150,19 +149,24 @@ class _Session:
         )
         numbers = make_numbers(precision, setting)
         self.numbers = numbers if isinstance(numbers, FixedNumbers) else None
+        basis = choose_basis(
+            net, rule, training, fixed_point=precision.is_fixed, steps=self.schedule.total * self.schedule.lanes
+        )
         self.engine = Engine(
             net, rule, training, numbers, feedback=R, data=data,
             weights=weights, loss=task.loss, lanes=self.schedule.lanes, longest=self.schedule.longest,
-            limit=self.limit,
+            limit=self.limit, basis=basis,
         )  # fmt: skip
         self.net, self.feedback = net, R
         total = self.schedule.total
         points = min(training.records, total)
         self.ends = np.unique(np.ceil(np.arange(1, points + 1) * total / points).astype(np.int64))
         self.step = 0
-        self.curves: dict[str, list[float]] = {}
+        self.observer = Observer(net, task, R, training)
         self.sums = np.zeros(2)  # loss and error weight since the last record
         self.timing = {"kernel": 0.0, "compile": 0.0, "total": 0.0}
+        if basis.seconds:
+            self.timing["basis"] = basis.seconds
 
     def resume(self, run: Run) -> None:
         """Go on where an unfinished run stopped."""
@@ -174,7 +178,7 @@ class _Session:
         self.step = run.position["step"]
         self.engine.restore({k: v for k, v in run.state.items() if k != "sums"})
         self.sums = np.array(run.state["sums"])
-        self.curves = {k: [float(x) for x in v] for k, v in run.records.items()}
+        self.observer.restore(run.records)
         self.timing = {**self.timing, **run.timing}
 
     def go(self, progress: bool, checkpoint: Path | None, stop_at: int | None) -> Run:
@@ -236,26 +240,8 @@ class _Session:
 
     def _record(self) -> None:
         """Add a point to every curve. Cheap beside the kernel's work between two points, or left out."""
-        engine = self.engine
-        point = {
-            "step": float(self.step),
-            "loss": float(self.sums[0] / self.sums[1]) if self.sums[1] else float("nan"),
-            "state_rms": engine.state_rms(),
-        }
-        A = engine.readout()
-        if self.feedback is not None:
-            norms = float(np.linalg.norm(A) * np.linalg.norm(self.feedback))
-            point["feedback_cosine"] = float(np.sum(A * self.feedback)) / norms if norms else float("nan")
-        if self.net.n_rec <= SPECTRUM_UP_TO:
-            try:
-                point["spectral_radius"] = engine.network().spectral_radius()
-            except FloatingPointError:
-                point["spectral_radius"] = float("inf")
-        if self.training.ranges:
-            for name, five in engine.ranges().items():
-                point.update({f"range.{name}.{k}": v for k, v in zip(QUANTILES, five, strict=True)})
-        for key, value in point.items():
-            self.curves.setdefault(key, []).append(value)
+        loss = float(self.sums[0] / self.sums[1]) if self.sums[1] else float("nan")
+        self.observer.observe(self.engine, self.step, loss)
         self.sums[:] = 0.0
 
     def _why(self) -> str:
@@ -302,7 +288,7 @@ class _Session:
             network=network,
             feedback=self.feedback,
             factors=engine.factors(),
-            records={k: np.array(v) for k, v in self.curves.items()} or {"step": np.zeros(0), "loss": np.zeros(0)},
+            records=self.observer.records(),
             metrics=metrics,
             warnings=warnings,
             versions=_versions(),
@@ -311,6 +297,7 @@ class _Session:
             numerics=self.numbers.report() if self.numbers else None,
             state={**engine.state(), "sums": self.sums.copy()},
             position={"step": self.step, "total_steps": self.schedule.total},
+            basis=engine.basis.describe(),
         )
 
     def _clipped(self) -> list[str]:

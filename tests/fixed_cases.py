@@ -180,7 +180,7 @@ def cases(draw: Any, name: str, wide: bool = False, largest: int = 12) -> Case:
     elif name == "tbptt":
         rule = TruncatedBPTT(draw(st.integers(1, 4)), feedback="symmetric" if symmetric else "random")
     else:
-        rule = EProp("symmetric" if symmetric else "random")
+        rule = EProp(feedback="symmetric" if symmetric else "random")
     lengths = draw(st.lists(st.integers(1, 7), min_size=1, max_size=4))
     inputs = [rng.normal(0, 1, (T, m)) for T in lengths]
     if loss == "cross-entropy":

@@ -118,10 +118,10 @@ KERNELS: dict[str, Any] = {
 LOSSES: list[Any] = ["squared-error", "cross-entropy"]
 R = np.linspace(-1.0, 1.0, 12).reshape(2, 6)
 VARIANTS: dict[str, list[Rule]] = {
-    "rflo-dense": [RFLO(storage="dense"), RFLO(0.3, "symmetric", "dense"), RFLO(0.0, R, "dense")],
-    "rflo-factored": [RFLO(), RFLO(-0.5, R)],
-    "tbptt": [TruncatedBPTT(1), TruncatedBPTT(7, "random"), TruncatedBPTT(2, R)],
-    "eprop": [EProp(), EProp("random", 3.0), EProp(R)],
+    "rflo-dense": [RFLO(storage="dense"), RFLO(0.3, "dense", feedback="symmetric"), RFLO(0.0, "dense", feedback=R)],
+    "rflo-factored": [RFLO(), RFLO(-0.5, feedback=R)],
+    "tbptt": [TruncatedBPTT(1), TruncatedBPTT(7, feedback="random"), TruncatedBPTT(2, feedback=R)],
+    "eprop": [EProp(), EProp(feedback="random", feedback_scale=3.0), EProp(feedback=R)],
     "rtrl": [RTRL()],
     "bptt": [BPTT()],
 }

@@ -20,7 +20,8 @@ from oracle import train
 
 from neurolrnn.errors import InputError
 from neurolrnn.network import Network
-from neurolrnn.theory.expected import ExpectedUpdate, expected_update, geometric_sum
+from neurolrnn.theory.expected import ExpectedUpdate, expected_update
+from neurolrnn.theory.stein import geometric_sum
 
 Array = NDArray[np.float64]
 GOLDEN = json.loads((Path(__file__).parent / "golden" / "reference_cases.json").read_text(encoding="utf-8"))["cases"]

@@ -174,7 +174,7 @@ REFUSED = {
     "rule.name=rfol": ["rule.name = 'rfol'", "rflo, tbptt, eprop, rtrl, bptt", "did you mean 'rflo'"],
     "rule.name=7": ["rule.name = 7"],
     "rule.decay=2": ["rule.decay = 2", "below 1"],
-    "rule.steps=2": ["rule.steps = 2", "for rule 'rflo'", "decay, feedback, storage"],
+    "rule.steps=2": ["rule.steps = 2", "for rule 'rflo'", "feedback, feedback_scale, decay, storage"],
     "rule.feedback=fixed": ["rule.feedback = 'fixed'", "random, symmetric"],
     "rule.feedback=symmetric": ["rule.storage = 'factored'", "storage = 'dense'"],
     "task.name=periodik": ["task.name = 'periodik'", "did you mean 'periodic'"],

@@ -22,9 +22,9 @@ from neurolrnn.network import Network
 from neurolrnn.tasks.base import Sequences, Task
 from neurolrnn.tasks.teacher_student import aligned_student, aligned_teacher, bases, outputs
 from neurolrnn.theory.expected import expected_update
-from neurolrnn.theory.modes import ModeEquations, modes
-from neurolrnn.theory.stability import in_safe_region
-from neurolrnn.theory.stationary import stationary
+from neurolrnn.theory.mode_equations import ModeEquations, modes
+from neurolrnn.theory.mode_stability import in_safe_region
+from neurolrnn.theory.stationary_points import stationary
 
 Array = NDArray[np.float64]
 GOLDEN = json.loads((Path(__file__).parent / "golden" / "reference_cases.json").read_text(encoding="utf-8"))["cases"]
@@ -239,7 +239,7 @@ def test_modes_that_run_away_are_lost_alone() -> None:
     assert "diverged at" in str(path)
 
     def slope(_: float, y: Array) -> Array:
-        return -np.ravel(ModeEquations("rflo", [1.0], [1.0], [0.4], [-1.0], decay=0.5)._update(*y[:, np.newaxis])[:3])
+        return -np.ravel(ModeEquations("rflo", [1.0], [1.0], [0.4], [-1.0], decay=0.5).evaluate(*y[:, np.newaxis])[:3])
 
     def edge(_: float, y: Array) -> float:
         return float(abs(y[2])) - 0.99999

@@ -355,7 +355,7 @@ def test_the_refusal_names_the_product(
 ) -> None:
     rules = {
         "dense": nl.RFLO(storage="dense"), "symmetric": nl.RFLO(feedback="symmetric", storage="dense"),
-        "factored": nl.RFLO(storage="factored"), "eprop": nl.EProp("random"),
+        "factored": nl.RFLO(storage="factored"), "eprop": nl.EProp(feedback="random"),
         "tbptt": nl.TruncatedBPTT(3, feedback="random"),
     }  # fmt: skip
     task = nl.tasks.load("teacher-student", n_in=2, n_rec=3, n_out=2, sequences=8, steps=6, seed=1)

@@ -12,8 +12,8 @@ import pytest
 from numpy.typing import NDArray
 
 from neurolrnn.errors import InputError
-from neurolrnn.theory.modes import ModeEquations, modes
-from neurolrnn.theory.stability import (
+from neurolrnn.theory.mode_equations import ModeEquations, modes
+from neurolrnn.theory.mode_stability import (
     advise_start,
     classify,
     crossings,

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from neurolrnn_kernels import grid as at
 from neurolrnn_kernels.arithmetic import accumulate, blend, clear, error, inner, matvec, scale, within
 from neurolrnn_kernels.forward import advance, forward, gather, rest
-from neurolrnn_kernels.jit import kernel
+from neurolrnn_kernels.jit import kernel, part
 from neurolrnn_kernels.structs import END, START, Array
 from neurolrnn_kernels.update import learn_readout, step_down
 
@@ -34,7 +34,7 @@ class History(NamedTuple):
     """(1,): steps since the last update."""
 
 
-@kernel
+@part
 def store(out: Any, x: Any) -> None:
     """Keep one step."""
     for b in range(x.shape[0]):
@@ -42,7 +42,7 @@ def store(out: Any, x: Any) -> None:
             out[b, i] = x[b, i]
 
 
-@kernel
+@part
 def back(past: Any, net: Any, c: Any, grid: Any, lane: Any, grad: Any) -> None:
     """Sum the gradients of W and B over the stored episode, last step first."""
     clear(past.delta)

@@ -20,7 +20,7 @@ from neurolrnn_kernels.arithmetic import (
     within,
 )
 from neurolrnn_kernels.forward import advance, forward, gather, rest
-from neurolrnn_kernels.jit import kernel
+from neurolrnn_kernels.jit import kernel, part
 from neurolrnn_kernels.structs import END, START, Array
 from neurolrnn_kernels.update import hold, learn_readout, signal, step_down, update_due
 
@@ -36,7 +36,7 @@ class Eligibility(NamedTuple):
     """(n,) decay of the traces onto each unit."""
 
 
-@kernel
+@part
 def forget(E: Any) -> None:
     """Set traces to 0."""
     for b in range(E.shape[0]):

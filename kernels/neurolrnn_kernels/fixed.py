@@ -113,6 +113,38 @@ def matvec(v: Any, work: Any, term: int, acc: Any, Wt: Any, x: Any) -> None:
     add_part(v, work, term, acc, Wt, x, 0, Wt.shape[0])
 
 
+def recur_dense(v: Any, work: Any, acc: Any, W: Any, h: Any) -> None:
+    add_part(v, work, 0, acc, W, h, 0, W.shape[0])
+
+
+def recur_blocks(v: Any, work: Any, acc: Any, W: Any, h: Any) -> None:
+    I = acc.dtype.type
+    n = W.own.shape[0]
+    lift = v[at.LIFT_0]
+    low, high = I(v[at.ACC_LO]), I(v[at.ACC_HI])
+    mask = I(v[at.ACC_HI] - v[at.ACC_LO])
+    events = 0
+    for b in range(acc.shape[0]):
+        a = acc[b]
+        x = h[b]
+        for i in range(n):
+            s = a[i]
+            for k in range(max(i - 1, 0), min(i + 2, n)):
+                w = W.before[i] if k < i else W.own[i] if k == i else W.after[i]
+                raw = I(s + shift_left(I(I(w) * I(x[k])), lift))
+                if v[at.ACCUMULATOR] == at.EXACT:
+                    s = raw
+                else:
+                    s = (
+                        min(max(raw, low), high)
+                        if v[at.ACCUMULATOR] == at.ACC_SATURATE
+                        else I(I(I(raw - low) & mask) + low)
+                    )
+                    events += s != raw
+            a[i] = s
+    v[at.ACC_EVENTS] += events
+
+
 def inner(v: Any, term: int, acc: Any, A: Any, h: Any) -> None:
     I = acc.dtype.type
     lift = v[at.LIFT_0 + term]

@@ -14,11 +14,12 @@ from neurolrnn_kernels.arithmetic import (
     matvec,
     within,
 )
-from neurolrnn_kernels.jit import kernel
+from neurolrnn_kernels.jit import kernel, part
+from neurolrnn_kernels.recurrent import recur
 from neurolrnn_kernels.structs import END, START
 
 
-@kernel
+@part
 def gather(data: Any, s: int, lane: Any) -> bool:
     """Copy inputs, targets and weights of step s into the lanes; tell whether any lane has an error to learn from."""
     active = False
@@ -43,14 +44,14 @@ def gather(data: Any, s: int, lane: Any) -> bool:
     return active
 
 
-@kernel
+@part
 def rest(lane: Any) -> None:
     """Set the network to its state before a sequence, h = 0."""
     clear(lane.h)
     clear(lane.drive)
 
 
-@kernel
+@part
 def forward(net: Any, c: Any, grid: Any, lane: Any, t: int) -> None:
     """Advance h and y by one step; ``lane.drive`` must hold W h and is used up."""
     matvec(grid[at.CURRENT], lane.work, 1, lane.drive, net.Bt, lane.x)
@@ -67,11 +68,11 @@ def forward(net: Any, c: Any, grid: Any, lane: Any, t: int) -> None:
     land(grid[at.READOUT], lane.work, lane.y, lane.acc_out, t)
 
 
-@kernel
+@part
 def advance(net: Any, grid: Any, lane: Any) -> None:
     """Prepare the next step: drive = W h."""
     clear(lane.drive)
-    matvec(grid[at.CURRENT], lane.work, 0, lane.drive, net.Wt, lane.h)
+    recur(grid[at.CURRENT], lane.work, lane.drive, net.Wt, lane.h)
 
 
 @kernel

@@ -38,6 +38,15 @@ def kernel(function: Callable[..., Any]) -> Any:
     return dispatcher
 
 
+def part(function: Callable[..., Any]) -> Any:
+    """Compile a part of kernels, which is built into each of them.
+
+    A call would pass every array of every named tuple on the stack, some hundred numbers: more than a small network's
+    step.
+    """
+    return njit(nogil=True, error_model="numpy", _nrt=False, forceinline=True)(function)
+
+
 def is_integer(array: Any) -> bool:
     """Tell whether an array holds codes (a fixed-point number system) or values (a real one).
 

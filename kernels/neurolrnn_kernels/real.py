@@ -24,9 +24,11 @@ def clear(acc: Any) -> None:
 
 
 @inlined
-def add_rows(acc: Any, Wt: Any, x: Any, first: int, last: int) -> None:
-    """Add ``Σ_j x[j] Wt[j]`` for j from first to last, in index order, eight rows to a pass over the accumulator."""
-    columns = Wt.shape[1]
+def add_rows(acc: Any, Wt: Any, x: Any, first: int, last: int, columns: int) -> None:
+    """Add ``Σ_j x[j] Wt[j]`` for j from first to last, in index order, eight rows to a pass over the accumulator.
+
+    Only the first ``columns`` of the rows are read.
+    """
     whole = first + (last - first) // BLOCK * BLOCK
     for b in range(acc.shape[0]):
         a = acc[b]
@@ -64,7 +66,37 @@ def add_rows(acc: Any, Wt: Any, x: Any, first: int, last: int) -> None:
 
 
 def matvec(v: Any, work: Any, term: int, acc: Any, Wt: Any, x: Any) -> None:
-    add_rows(acc, Wt, x, 0, Wt.shape[0])
+    add_rows(acc, Wt, x, 0, Wt.shape[0], Wt.shape[1])
+
+
+def recur_dense(v: Any, work: Any, acc: Any, W: Any, h: Any) -> None:
+    add_rows(acc, W, h, 0, W.shape[0], W.shape[1])
+
+
+def recur_triangle(v: Any, work: Any, acc: Any, W: Any, h: Any) -> None:
+    # Eight rows at a time, as far as the longest of them reaches, in whole vectors of 16.
+    Wt = W.Wt
+    n = Wt.shape[0]
+    for first in range(0, n, BLOCK):
+        last = min(first + BLOCK, n)
+        reach = min((last + 16) // 16 * 16, n)
+        add_rows(acc, Wt, h, first, last, reach)
+
+
+def recur_blocks(v: Any, work: Any, acc: Any, W: Any, h: Any) -> None:
+    n = W.own.shape[0]
+    for b in range(acc.shape[0]):
+        a = acc[b]
+        x = h[b]
+        if n == 1:
+            a[0] += W.own[0] * x[0]
+            continue
+        a[0] = (a[0] + W.own[0] * x[0]) + W.after[0] * x[1]
+        for i in range(1, n - 1):
+            s = a[i] + W.before[i] * x[i - 1]
+            s += W.own[i] * x[i]
+            a[i] = s + W.after[i] * x[i + 1]
+        a[n - 1] = (a[n - 1] + W.before[n - 1] * x[n - 2]) + W.own[n - 1] * x[n - 1]
 
 
 def inner(v: Any, term: int, acc: Any, A: Any, h: Any) -> None:
@@ -129,7 +161,7 @@ def descend_matvec(v: Any, vd: Any, work: Any, Wt: Any, H: Any, p: Any, g: Any, 
         last = min(first + BLOCK, rows)
         for j in range(first, last):
             subtract_row(Wt[j], p, g, j)
-        add_rows(acc, Wt, h, first, last)
+        add_rows(acc, Wt, h, first, last, Wt.shape[1])
 
 
 def accumulate(v: Any, G: Any, p: Any, g: Any) -> None:

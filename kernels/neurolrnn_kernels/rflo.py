@@ -21,7 +21,7 @@ from neurolrnn_kernels.arithmetic import (
     within,
 )
 from neurolrnn_kernels.forward import advance, forward, gather, rest
-from neurolrnn_kernels.jit import kernel
+from neurolrnn_kernels.jit import kernel, part
 from neurolrnn_kernels.structs import END, START, Array
 from neurolrnn_kernels.update import hold, learn_outer, learn_readout, signal, step_down, update_due
 
@@ -35,7 +35,7 @@ class Traces(NamedTuple):
     """(lanes, n_in), q_t = ŵ q_{t-1} + α x_t."""
 
 
-@kernel
+@part
 def trace_and_run(data: Any, s: int, net: Any, c: Any, grid: Any, lane: Any, trace: Any, t: int) -> bool:
     """Traces, state and output of step s; tell whether there is an error to learn from."""
     if data.flags[s] & START:

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 from neurolrnn_kernels import grid as at
 from neurolrnn_kernels.arithmetic import blend, clear, error, matvec, within
 from neurolrnn_kernels.forward import advance, forward, gather, rest
-from neurolrnn_kernels.jit import kernel
+from neurolrnn_kernels.jit import kernel, part
 from neurolrnn_kernels.simd import dot
 from neurolrnn_kernels.structs import END, START, Array
 from neurolrnn_kernels.update import learn_readout, signal, step_down, update_due
@@ -26,7 +26,7 @@ class Influence(NamedTuple):
     """The same shape, an accumulator."""
 
 
-@kernel
+@part
 def carry(data: Any, net: Any, c: Any, grid: Any, lane: Any, influence: Any, t: int) -> None:
     """Advance the influences by one step; needs h_{t-1} in ``lane.h``."""
     n = lane.h.shape[1]

@@ -7,7 +7,7 @@ Changing a number here compiles nothing; changing the dtype of the arrays compil
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -43,8 +43,9 @@ class Weights(NamedTuple):
 
     A: Array
     """(n_out, n) read-out."""
-    Wt: Array
-    """(n, n) recurrent weights, input-major: row j holds what unit j sends."""
+    Wt: Any
+    """(n, n) recurrent weights, input-major: row j holds what unit j sends. Factored storage may hold them otherwise,
+    see :mod:`neurolrnn_kernels.recurrent`."""
     Bt: Array
     """(n_in, n) input weights, input-major."""
     R: Array

@@ -23,7 +23,7 @@ from neurolrnn_kernels.arithmetic import (
     within,
 )
 from neurolrnn_kernels.forward import advance, forward, gather, rest
-from neurolrnn_kernels.jit import kernel
+from neurolrnn_kernels.jit import kernel, part
 from neurolrnn_kernels.structs import END, START, Array
 from neurolrnn_kernels.update import hold, learn_outer, learn_readout, signal, step_down, update_due
 
@@ -45,7 +45,7 @@ class Ring(NamedTuple):
     """(2,): steps since START, and the newest slot."""
 
 
-@kernel
+@part
 def remember(ring: Any, c: Any, grid: Any, lane: Any, t: int) -> None:
     """Put h_{t-1} and x_t into the ring, over the oldest."""
     lanes = lane.h.shape[0]
@@ -57,7 +57,7 @@ def remember(ring: Any, c: Any, grid: Any, lane: Any, t: int) -> None:
     scale(grid[at.INPUT_TRACE], lane.work, ring.q[first : first + lanes], c.gain, lane.x, t)
 
 
-@kernel
+@part
 def back(ring: Any, net: Any, c: Any, grid: Any, lane: Any, t: int) -> None:
     """Carry the learning signal back through the stored steps, into ``ring.L``."""
     lanes = lane.h.shape[0]
@@ -74,7 +74,7 @@ def back(ring: Any, net: Any, c: Any, grid: Any, lane: Any, t: int) -> None:
             blend(grid[at.BACK_SIGNAL], lane.work, ring.delta, c.keep, ring.delta, c.gain, lane.g_rec, t * slots + l)
 
 
-@kernel
+@part
 def land_copy(out: Any, x: Any) -> None:
     """Copy one array to another of the same format."""
     for b in range(out.shape[0]):

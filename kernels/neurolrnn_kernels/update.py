@@ -16,11 +16,11 @@ from neurolrnn_kernels.arithmetic import (
     matvec,
     scale,
 )
-from neurolrnn_kernels.jit import kernel
+from neurolrnn_kernels.jit import part
 from neurolrnn_kernels.structs import END
 
 
-@kernel
+@part
 def signal(net: Any, c: Any, grid: Any, lane: Any, t: int) -> None:
     """Carry the output error back to the units: L = Rᵀε, or Aᵀε with the A of this step."""
     clear(lane.acc_rec)
@@ -28,7 +28,7 @@ def signal(net: Any, c: Any, grid: Any, lane: Any, t: int) -> None:
     land(grid[at.SIGNAL], lane.work, lane.L, lane.acc_rec, t)
 
 
-@kernel
+@part
 def learn_readout(net: Any, c: Any, grid: Any, lane: Any, grad: Any, t: int) -> None:
     """ΔA = ε hᵀ, the same for every rule."""
     if c.learn_A:
@@ -40,7 +40,7 @@ def learn_readout(net: Any, c: Any, grid: Any, lane: Any, grad: Any, t: int) -> 
             accumulate(grid[at.A], grad.A, lane.e, lane.h)
 
 
-@kernel
+@part
 def learn_outer(
     net: Any, c: Any, grid: Any, lane: Any, grad: Any, p: Any, q: Any, L: Any, g: Any, last: bool, t: int
 ) -> bool:
@@ -70,7 +70,7 @@ def learn_outer(
     return True
 
 
-@kernel
+@part
 def step_down(W: Any, B: Any, net: Any, c: Any, grid: Any, lane: Any, grad: Any, t: int) -> None:
     """Make the update that has been accumulated. W and B are the plastic arrays: weights or factors."""
     if c.learn_A:
@@ -84,7 +84,7 @@ def step_down(W: Any, B: Any, net: Any, c: Any, grid: Any, lane: Any, grad: Any,
         clip(grid[at.B], B, c.clip_B)
 
 
-@kernel
+@part
 def hold(W: Any, B: Any, net: Any, c: Any, grid: Any) -> None:
     """Hold what is learned within its bounds; W and B are the plastic arrays."""
     if c.learn_A:
@@ -95,7 +95,7 @@ def hold(W: Any, B: Any, net: Any, c: Any, grid: Any) -> None:
         clip(grid[at.B], B, c.clip_B)
 
 
-@kernel
+@part
 def update_due(data: Any, s: int, c: Any) -> bool:
     """Tell whether an accumulated update is made after step s."""
     return (not c.direct) and ((not c.episode) or (data.flags[s] & END) != 0)

@@ -200,8 +200,14 @@ def aligned_student(
     a, b, w, hat = _modes(("a", "b", "w", "a_hat"), (a, b, w, a_hat))
     n = positive_integer("n_rec", net.n_rec if n_rec is None else n_rec)
     _room(len(a), net.n_in, n, net.n_out)
-    P = np.eye(n) if seed is None else haar(stream(seed, "teacher-student/student"), n)
-    return Network(_spread(U, a, P), _spread(P, w, P), _spread(P, b, V), net.leak), _spread(U, hat, P)
+    P = student_bases(n, seed)
+    origin = {"kind": "aligned", "basis_seed": seed}
+    return Network(_spread(U, a, P), _spread(P, w, P), _spread(P, b, V), net.leak, origin), _spread(U, hat, P)
+
+
+def student_bases(n_rec: int, seed: int | None) -> NDArray[np.float64]:
+    """Return P (n_rec, n_rec) of an aligned student: random orthogonal, or the identity without a seed."""
+    return np.eye(n_rec) if seed is None else haar(stream(seed, "teacher-student/student"), n_rec)
 
 
 def random_teacher(

@@ -1,21 +1,10 @@
 """Theory of learning in linear recurrent networks: what the rules do in expectation, computed without simulation."""
 
+from neurolrnn.theory.colour import InputColour
 from neurolrnn.theory.expected import ExpectedUpdate, expected_update
-from neurolrnn.theory.modes import ModeEquations, ModeTrajectory, ModeUpdate, modes
-from neurolrnn.theory.rank import (
-    RankBound,
-    RankReport,
-    Spectrum,
-    effective_rank,
-    exact_rank,
-    numerical_rank,
-    participation_ratio,
-    rank_bound,
-    rank_report,
-    spectrum,
-)
-from neurolrnn.theory.rounding import bits_needed, loss_floor
-from neurolrnn.theory.stability import (
+from neurolrnn.theory.expected_learning import ExpectedLearning, expected_learning
+from neurolrnn.theory.mode_equations import ModeEquations, ModeTrajectory, ModeUpdate, modes
+from neurolrnn.theory.mode_stability import (
     Stability,
     advise_start,
     classify,
@@ -30,10 +19,25 @@ from neurolrnn.theory.stability import (
     trace_determinant,
     wrong_sign_window,
 )
-from neurolrnn.theory.stationary import Stationary, stationary
+from neurolrnn.theory.rank import (
+    RankBound,
+    RankReport,
+    Spectrum,
+    effective_rank,
+    exact_rank,
+    numerical_rank,
+    participation_ratio,
+    rank_bound,
+    rank_report,
+    spectrum,
+)
+from neurolrnn.theory.rounding import bits_needed, loss_floor
+from neurolrnn.theory.stationary_points import Stationary, stationary
 
 __all__ = [
+    "ExpectedLearning",
     "ExpectedUpdate",
+    "InputColour",
     "ModeEquations",
     "ModeTrajectory",
     "ModeUpdate",
@@ -49,6 +53,7 @@ __all__ = [
     "effective_rank",
     "eigenvalues",
     "exact_rank",
+    "expected_learning",
     "expected_update",
     "in_safe_region",
     "jacobian",

@@ -1,4 +1,4 @@
-"""Expected updates: what a rule does on average over white input, computed exactly, for any network."""
+"""Expected updates: what a rule does on average over white or coloured input, computed exactly, for any network."""
 
 from __future__ import annotations
 
@@ -6,16 +6,16 @@ import math
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from neurolrnn.errors import InputError, choose, positive_integer, real_number
 from neurolrnn.network import Network
 from neurolrnn.rules import feedback_matrix
+from neurolrnn.theory.colour import Colour, Driven, InputPath, input_path
+from neurolrnn.theory.stein import Matrix, geometric_sum
 
 EXPECTED_RULES = ("rflo", "tbptt", "eprop", "rtrl", "bptt", "fa_bptt")
 LOSS_STEPS = ("all", "final")
-
-Matrix = NDArray[np.float64]
 
 
 class ExpectedUpdate(NamedTuple):
@@ -40,8 +40,9 @@ def expected_update(
     steps: int = 1,
     T: float = math.inf,
     loss_steps: str = "final",
+    colour: Colour = None,
 ) -> ExpectedUpdate:
-    """Average a rule's update over white input ``x_t ~ N(0, I)``, with a teacher's outputs as targets.
+    """Average a rule's update over Gaussian input, white ``x_t ~ N(0, I)`` by default, with a teacher's outputs.
 
     The weights stay frozen while the average is taken. Exact sums, no sampling.
 
@@ -67,6 +68,9 @@ def expected_update(
         ``"final"``: the loss is ½‖ε_T‖² of the last step. ``"all"``: the mean of ½‖ε_t‖² over the T steps, so a
         simulated episode, which sums over its steps, moves T times as far. With ``T = inf`` both are the same, and
         are the expectation of one online update.
+    colour : float, (n_in,) or InputColour, optional
+        Stationary Gaussian input that is not white: the AR(1) coefficient of every channel or of each, or any
+        :class:`InputColour`. It is stationary from the first step of a sequence.
 
     Returns
     -------
@@ -92,11 +96,15 @@ def expected_update(
     Stein equations; they are solved by doubling to machine precision. The loss comes from a difference of
     powers, so its error is relative to the teacher's output power, not to the loss.
 
+    Coloured input is white noise behind a filter with state s. The state z = (h, s) is that of a network with white
+    input, so G_l and K_l of z follow from the same formulas; the first n columns of its ΔW are ΔW, and ΔB is
+    ``α Σ_l U^{l-1} fᵀ E[ε_T s_{T-l+1}ᵀ] Cᵀ``.
+
     Source: the setting, one linear student and one linear teacher with white input, and the final-step updates of
     BPTT, truncated BPTT and RFLO are those of Williams, Payeur & Lajoie (ICML 2026, arXiv 2606.00243), who treat
     aligned networks mode by mode. Re-derived here: the matrix form for networks that are not aligned, the other
-    rules, the mean over steps, T = inf and the leak (Murray, eLife 2019: ``h_t = (1-α) h_{t-1} + α (...)`` is the
-    plain network with V and αB, whose rates are then α² η).
+    rules, the mean over steps, T = inf, coloured input and the leak (Murray, eLife 2019: ``h_t = (1-α) h_{t-1} +
+    α (...)`` is the plain network with V and αB, whose rates are then α² η).
 
     Examples
     --------
@@ -108,23 +116,17 @@ def expected_update(
     choose("rule", rule, EXPECTED_RULES)
     choose("loss_steps", loss_steps, LOSS_STEPS)
     horizon = T if T == math.inf else positive_integer("T", T)
-    if (student.n_in, student.n_out) != (teacher.n_in, teacher.n_out):
-        raise InputError(
-            f"student has {student.n_in} inputs and {student.n_out} outputs, teacher {teacher.n_in} and "
-            f"{teacher.n_out}; they must agree"
-        )
-    back, lags = _carry_back(student, rule, decay, steps)
-    signal = _feedback(student, rule, R).T
-    # The plain network h_t = V h_{t-1} + (αB) x_t does the same; the chain rule adds one α to ΔW and ΔB.
-    V, B, V_star, B_star = (student.transition, student.leak * student.B, teacher.transition, teacher.leak * teacher.B)
+    check_pair(student, teacher)
+    back, lags = carry_back(student, rule, decay, steps)
+    signal = error_feedback(student, rule, R).T
+    path = input_path(colour, student.n_in, horizon, loss_steps == "all")
+    own, star = (path.attach(net.A, net.transition, net.leak * net.B) for net in (student, teacher))
     with np.errstate(over="ignore", invalid="ignore"):
         if horizon == math.inf:
-            _require_stationary(V, V_star, back, lags)
-            update = _stationary(student.A, V, B, teacher.A, V_star, B_star, signal, back, lags)
+            require_stationary(student, teacher, back, lags)
+            update = _stationary(own, star, signal, back, lags, path)
         else:
-            update = _lag_sums(
-                student.A, V, B, teacher.A, V_star, B_star, signal, back, lags, int(horizon), loss_steps == "all"
-            )
+            update = _lag_sums(own, star, signal, back, lags, path)
     if not all(np.isfinite(part).all() for part in update):
         raise InputError(
             f"the expected update over T = {T} steps is not finite: spectral radius {student.spectral_radius():.4g} "
@@ -133,7 +135,17 @@ def expected_update(
     return update._replace(dW=student.leak * update.dW, dB=student.leak * update.dB)
 
 
-def _feedback(student: Network, rule: str, R: ArrayLike | None) -> Matrix:
+def check_pair(student: Network, teacher: Network) -> None:
+    """Refuse a student and a teacher that do not have the same inputs and outputs."""
+    if (student.n_in, student.n_out) != (teacher.n_in, teacher.n_out):
+        raise InputError(
+            f"student has {student.n_in} inputs and {student.n_out} outputs, teacher {teacher.n_in} and "
+            f"{teacher.n_out}; they must agree"
+        )
+
+
+def error_feedback(student: Network, rule: str, R: ArrayLike | None) -> Matrix:
+    """Return what carries the error into the network, (n_out, n_rec): R, or A where feedback is symmetric."""
     if R is None:
         if rule == "fa_bptt":
             raise InputError("fa_bptt sends the error back through a fixed matrix; give R, or take rule 'bptt'")
@@ -148,7 +160,7 @@ def _feedback(student: Network, rule: str, R: ArrayLike | None) -> Matrix:
     return matrix
 
 
-def _carry_back(student: Network, rule: str, decay: float | None, steps: int) -> tuple[Matrix, float]:
+def carry_back(student: Network, rule: str, decay: float | None, steps: int) -> tuple[Matrix, float]:
     """Return the matrix that carries the error one step back, and over how many steps it is carried."""
     if decay is not None and rule != "rflo":
         raise InputError(f"decay = {decay!r} is an option of rflo; {rule} has none")
@@ -161,114 +173,63 @@ def _carry_back(student: Network, rule: str, decay: float | None, steps: int) ->
     return student.transition.T, tau if rule == "tbptt" else math.inf
 
 
-def _lag_sums(
-    A: Matrix, V: Matrix, B: Matrix, A_star: Matrix, V_star: Matrix, B_star: Matrix, signal: Matrix, back: Matrix,
-    lags: float, T: int, mean: bool,
-) -> ExpectedUpdate:  # fmt: skip
-    """Sum over the lags of a sequence of T steps, in O(T)."""
-    K = np.empty((T, A.shape[0], B.shape[1]))
-    reach, reach_star = B, B_star  # V^j B
+def _lag_sums(own: Driven, star: Driven, signal: Matrix, back: Matrix, lags: float, path: InputPath) -> ExpectedUpdate:
+    """Sum over the lags of a sequence, in O(T)."""
+    T, n = len(path.share), len(back)
+    K = np.empty((T, len(own.A), own.N.shape[1]))
+    reach, reach_star = own.N, star.N  # V^j N
     for j in range(T):
-        K[j] = A @ reach - A_star @ reach_star
-        reach, reach_star = V @ reach, V_star @ reach_star
-    share = 1.0 - np.arange(T) / T if mean else np.ones(T)
-    loss = 0.5 * float(share @ (K**2).sum(axis=(1, 2)))
-    K *= share[:, np.newaxis, np.newaxis]
+        K[j] = own.A @ reach - star.A @ reach_star
+        reach, reach_star = own.V @ reach, star.V @ reach_star
+    loss = 0.5 * float((path.share * (K**2).sum(axis=1)).sum())
+    K *= path.share[:, np.newaxis, :]
 
-    # Horner, from the longest lag to the shortest: G_l = K_l Bᵀ + G_{l+1} Vᵀ, and dW, dB as polynomials in `back`.
-    n, last = len(V), min(lags, T)
-    G, dW, dB = np.zeros_like(A), np.zeros((n, n)), np.zeros_like(B)
-    for lag in range(T, 0, -1):
+    # Horner, from the longest lag to the shortest: G_l = K_l Nᵀ + G_{l+1} Vᵀ, and dW, dB as polynomials in `back`.
+    last = min(lags, T)
+    G, dZ, dN = np.zeros_like(own.A), np.zeros((n, len(own.V))), np.zeros((n, own.N.shape[1]))
+    dS = np.zeros_like(dZ)
+    for lag in range(T, -1, -1):
         if lag < T:
-            G = K[lag] @ B.T + G @ V.T
-        if lag <= last:
-            dW = signal @ G + back @ dW
-            dB = signal @ K[lag - 1] + back @ dB
-    return ExpectedUpdate(K[0] @ B.T + G @ V.T, dW, dB, loss)
+            G = K[lag] @ own.N.T + G @ own.V.T
+        if lag < last:
+            dS = signal @ G + back @ dS
+        if 1 <= lag <= last:
+            dZ = signal @ G + back @ dZ
+            dN = signal @ K[lag - 1] + back @ dN
+    return ExpectedUpdate(G[:, :n], dZ[:, :n], dS[:, n:] @ path.C.T if path.coloured else dN, loss)
 
 
 def _stationary(
-    A: Matrix, V: Matrix, B: Matrix, A_star: Matrix, V_star: Matrix, B_star: Matrix, signal: Matrix, back: Matrix,
-    lags: float,
-) -> ExpectedUpdate:  # fmt: skip
+    own: Driven, star: Driven, signal: Matrix, back: Matrix, lags: float, path: InputPath
+) -> ExpectedUpdate:
     """Solve the T = inf case through Stein equations, G_l = A V^l P - A* V*^l Q."""
-    P = geometric_sum(V, B @ B.T, V.T)  # E[h hᵀ]
-    Q = geometric_sum(V_star, B_star @ B.T, V.T)  # E[h* hᵀ]
-    P_star = geometric_sum(V_star, B_star @ B_star.T, V_star.T)
-    S = geometric_sum(back, signal @ A, V, lags)
-    S_star = geometric_sum(back, signal @ A_star, V_star, lags)
+    n, A, A_star = len(back), own.A, star.A
+    P = geometric_sum(own.V, own.N @ own.N.T, own.V.T)  # E[z zᵀ]
+    Q = geometric_sum(star.V, star.N @ own.N.T, own.V.T)  # E[z* zᵀ]
+    P_star = geometric_sum(star.V, star.N @ star.N.T, star.V.T)
+    S = geometric_sum(back, signal @ A, own.V, lags)
+    S_star = geometric_sum(back, signal @ A_star, star.V, lags)
     loss = 0.5 * float(np.trace(A @ P @ A.T) - 2.0 * np.trace(A_star @ Q @ A.T) + np.trace(A_star @ P_star @ A_star.T))
     return ExpectedUpdate(
-        A @ P - A_star @ Q,
-        S @ V @ P - S_star @ V_star @ Q,
-        S @ B - S_star @ B_star,
+        (A @ P - A_star @ Q)[:, :n],
+        (S @ own.V @ P - S_star @ star.V @ Q)[:, :n],
+        (S @ P - S_star @ Q)[:, n:] @ path.C.T if path.coloured else S @ own.N - S_star @ star.N,
         max(loss, 0.0),  # a difference of powers: rounding can take it below 0
     )
 
 
-def _require_stationary(V: Matrix, V_star: Matrix, back: Matrix, lags: float) -> None:
-    rho, rho_star = _radius(V), _radius(V_star)
+def require_stationary(student: Network, teacher: Network, back: Matrix, lags: float) -> None:
+    """Refuse networks that have no stationary state, or whose sums over the lags have no end."""
+    rho, rho_star = student.spectral_radius(), teacher.spectral_radius()
     for who, value in (("student", rho), ("teacher", rho_star)):
         if value >= 1.0:
             raise InputError(
                 f"the {who}'s spectral radius (of (1-α) I + α W) is {value:.6g}; T = inf needs it below 1, or the "
                 "network has no stationary state. Give a finite T, or smaller recurrent weights"
             )
-    carried = _radius(back)
+    carried = float(np.abs(np.linalg.eigvals(back)).max())
     if lags == math.inf and carried * max(rho, rho_star) >= 1.0:
         raise InputError(
             f"the rule carries the error back by a factor of up to {carried:.6g} a step and the networks' spectral "
             f"radius is {max(rho, rho_star):.6g}; T = inf needs their product below 1. Give a finite T"
         )
-
-
-def _radius(matrix: Matrix) -> float:
-    return float(np.abs(np.linalg.eigvals(matrix)).max())
-
-
-def geometric_sum(left: Matrix, middle: Matrix, right: Matrix, count: float = math.inf) -> Matrix:
-    """Return ``Σ_{l=0}^{count-1} left^l middle right^l``, by doubling.
-
-    Parameters
-    ----------
-    left : (p, p)
-    middle : (p, q)
-    right : (q, q)
-    count : int or inf
-        Number of terms. With ``math.inf`` the sum solves the Stein equation ``X = left X right + middle``; the
-        product of the spectral radii of `left` and `right` must be below 1.
-
-    Returns
-    -------
-    (p, q)
-
-    Raises
-    ------
-    InputError
-        If infinitely many terms do not converge.
-
-    Notes
-    -----
-    From S_k, the sum of k terms, and the k-th powers follows ``S_2k = S_k + left^k S_k right^k``: quadratic
-    convergence where the sum is infinite, log2(count) products where it is not. Source: the squared Smith method
-    for Stein equations (see Benner, El Khoury & Sadkane, "On the squared Smith method for large-scale Stein
-    equations", 2014); the finite count is added here.
-    """
-    if count == math.inf:
-        S = middle
-        for _ in range(64):
-            S = S + left @ S @ right
-            left, right = left @ left, right @ right
-            # Norms bound every later term, also where a non-normal matrix makes the terms grow before they shrink.
-            if float(np.linalg.norm(left)) * float(np.linalg.norm(right)) < 1e-20:
-                return S
-        raise InputError("the infinite sum does not converge: the spectral radii are too near 1. Give a finite T")
-    # Binary expansion of count, highest bit first; the powers always match the number of terms in `total`.
-    total, power_left, power_right = np.zeros_like(middle), np.eye(len(left)), np.eye(len(right))
-    for bit in f"{int(count):b}":
-        total = total + power_left @ total @ power_right
-        power_left, power_right = power_left @ power_left, power_right @ power_right
-        if bit == "1":
-            total = middle + left @ total @ right
-            power_left, power_right = left @ power_left, right @ power_right
-    return total

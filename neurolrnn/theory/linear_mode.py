@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from neurolrnn.errors import InputError, choose, positive_integer, real_number
-from neurolrnn.theory.expected import geometric_sum
+from neurolrnn.theory.stein import geometric_sum
 
 Matrix = NDArray[np.float64]
 PerGroup = float | Mapping[str, float]

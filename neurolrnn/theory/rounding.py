@@ -23,7 +23,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from neurolrnn.errors import InputError, choose, positive_integer, real_number
-from neurolrnn.theory.expected import geometric_sum
+from neurolrnn.theory.stein import geometric_sum
 from neurolrnn.theory.linear_mode import (
     Floor,
     Matrix,

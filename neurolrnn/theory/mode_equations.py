@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike
 from neurolrnn.errors import InputError, choose, positive_integer, real_number
 from neurolrnn.tables import text_table
 from neurolrnn.theory.expected import LOSS_STEPS
-from neurolrnn.theory.stationary import Array, ModeRule, lag_sum, mode_vector, path_sum, rates_of
+from neurolrnn.theory.stationary_points import Array, ModeRule, lag_sum, mode_vector, path_sum, rates_of
 
 
 class ModeUpdate(NamedTuple):
@@ -110,15 +110,15 @@ class ModeEquations:
             If T = inf and a mode has no stationary state.
         """
         a, b, w = np.broadcast_arrays(*(np.asarray(x, dtype=np.float64) for x in (a, b, w)))
-        found = self._update(a, b, w)
+        found = self.evaluate(a, b, w)
         if not all(np.isfinite(part).all() for part in found):
             raise InputError(
                 f"no finite update: T = {self.T} needs |1-α+α w| and |v w|, |v w*| below 1 (w = {w}); give a finite T"
             )
         return found
 
-    def _update(self, a: Array, b: Array, w: Array) -> ModeUpdate:
-        """Update without checks; NaN where there is none."""
+    def evaluate(self, a: Array, b: Array, w: Array) -> ModeUpdate:
+        """Return the same without checks, for arrays; NaN where there is no update."""
         c, w_star = self._teacher  # type: ignore[attr-defined]
         rule: ModeRule = self._rule  # type: ignore[attr-defined]
         be, we = self.leak * b, 1.0 - self.leak + self.leak * w
@@ -154,7 +154,7 @@ class ModeEquations:
         start, times, r = self._start(a, b, w), _times(t), rates_of(rates)
 
         def slope(y: Array) -> Array:
-            return -r * np.array(self._update(y[0], y[1], y[2])[:3])
+            return -r * np.array(self.evaluate(y[0], y[1], y[2])[:3])
 
         coupled = self.basis == "flat"
         path, lost = _runge_kutta(slope, start, times, tolerance, coupled=coupled)
@@ -174,7 +174,7 @@ class ModeEquations:
         for i, count in enumerate(counts):
             for k in range(done, int(count)):
                 with np.errstate(all="ignore"):
-                    y = y - eta * r * np.array(self._update(y[0], y[1], y[2])[:3])
+                    y = y - eta * r * np.array(self.evaluate(y[0], y[1], y[2])[:3])
                 bad = ~np.isfinite(y).all(axis=0)
                 lost[bad & np.isinf(lost)] = eta * (k + 1)
             done = int(count)
@@ -188,7 +188,7 @@ class ModeEquations:
 
     def _trajectory(self, t: Array, path: Array, lost: Array) -> ModeTrajectory:
         a, b, w = path[:, 0], path[:, 1], path[:, 2]
-        return ModeTrajectory(self.rule, t, a, b, w, self._update(a, b, w).loss, lost)
+        return ModeTrajectory(self.rule, t, a, b, w, self.evaluate(a, b, w).loss, lost)
 
 
 @dataclass(frozen=True, eq=False)

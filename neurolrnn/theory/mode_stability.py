@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from neurolrnn.errors import InputError, choose, positive_integer, real_number
 from neurolrnn.theory.expected import LOSS_STEPS
-from neurolrnn.theory.stationary import Array, ModeRule, lag_sum, mode_setting
+from neurolrnn.theory.stationary_points import Array, ModeRule, lag_sum, mode_setting
 
 Flags = NDArray[np.bool_]
 

@@ -1,0 +1,281 @@
+"""Who competes at what: tables of families, of our rules and of peers. A new contender is a new row."""
+
+from __future__ import annotations
+
+import dataclasses
+import importlib
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import cache
+from types import ModuleType
+
+import neurolrnn as nl
+from benchmarks import ceilings, ours
+from benchmarks.ours import MakeRule
+from benchmarks.work import Program, Work
+
+Count = Callable[[Work], float]
+"""Words that must be moved, or multiply-accumulates that must be made, in one step of one lane."""
+
+
+class Unavailable(Exception):
+    """This version, or this machine, has no such contender; the text says why."""
+
+
+@dataclass(frozen=True)
+class Family:
+    """Contenders that learn the same: their weights are compared before they are timed.
+
+    ``sizes`` are (n, n_out) of the default selection, ``quick`` and ``full`` of the others. ``effort`` divides the number of
+    steps where a step is dear; ``tolerance`` bounds the relative difference of what a float32 contender learned.
+    """
+
+    title: str
+    sizes: tuple[tuple[int, int], ...]
+    quick: tuple[tuple[int, int], ...]
+    full: tuple[tuple[int, int], ...]
+    kind: str = "gaussian"
+    lanes: int = 1
+    length: int = 0
+    effort: float = 1.0
+    tolerance: float = 0.01
+
+    def works(self, mode: str) -> Iterator[Work]:
+        """Yield the works of a selection: ``"quick"``, ``"default"`` or ``"full"``."""
+        for n, n_out in {"quick": self.quick, "default": self.sizes, "full": self.full}[mode]:
+            volume = n if self.kind == "block" else n * n
+            steps = min(8000, max(40, round(2**27 / volume / self.effort))) // self.lanes
+            if self.length:
+                steps = max(2, min(20, steps // self.length)) * self.length
+            yield Work(n, max(8, steps), n_out, self.lanes, self.length, self.kind)
+
+
+def _grid(sizes: tuple[int, ...], outs: tuple[int, ...] = (1,)) -> tuple[tuple[int, int], ...]:
+    return tuple((n, o) for n in sizes for o in outs)
+
+
+SMALL, MIDDLE, ALL, OUTS = (64, 256), (64, 256, 1024), (16, 64, 256, 1024, 2048), (1, 4, 10)
+MANY = 32
+
+FAMILIES: dict[str, Family] = {
+    "rflo": Family(
+        "RFLO, random feedback, any W₀", (*_grid(MIDDLE), (256, 4), (256, 10)), _grid(SMALL), _grid(ALL, OUTS)
+    ),
+    "rflo-normal": Family(
+        "RFLO, random feedback, normal W₀", (*_grid(MIDDLE), (100_000, 1)), _grid(SMALL),
+        (*_grid(ALL, OUTS), (100_000, 1)), kind="block",
+    ),
+    "rflo-symmetric": Family("RFLO, symmetric feedback", _grid(SMALL), (), _grid(ALL, OUTS)),
+    "eprop": Family("e-prop, symmetric feedback", _grid(MIDDLE), ((64, 1),), _grid(ALL, OUTS), effort=3),
+    "tbptt1": Family("truncated BPTT(1)", _grid(SMALL), (), _grid(ALL, OUTS)),
+    "tbptt10": Family("truncated BPTT(10)", _grid(SMALL), (), _grid(ALL, OUTS), effort=10),
+    "rtrl": Family("RTRL", _grid((16,)), (), _grid((16, 32, 64), OUTS), effort=800),
+    "bptt": Family("BPTT, episodes of 100 steps", _grid(SMALL), (), _grid(ALL, OUTS), length=100, effort=4),
+    "bptt-batch": Family(
+        f"BPTT, episodes of 100 steps, batch of {MANY}", _grid(SMALL), (), _grid(ALL), length=100, lanes=MANY
+    ),
+    "batch": Family(
+        f"RFLO, one learner, batch of {MANY}", _grid(MIDDLE), ((64, 1),), _grid(ALL, (1, 10)), lanes=MANY
+    ),
+    "learners": Family(
+        f"RFLO, {MANY} learners around one W₀", _grid(MIDDLE), ((64, 1),), _grid(ALL, (1, 10)), lanes=MANY
+    ),
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Contender:
+    """A row: who it is, what it competes at, and how it is made ready."""
+
+    family: str
+    who: str
+    name: str
+    make: Callable[[Work], Program]
+    words: Count | None = None
+    macs: Count | None = None
+    range: tuple[int, int] = (1, 4096)
+    """Smallest and largest n at which it competes."""
+    compared: bool = True
+    """Whether its weights must be those of the reference; fixed point learns other ones."""
+    word_bytes: int | None = 4
+    """None: what the library takes for a weight of this precision."""
+
+
+@dataclass(frozen=True)
+class Ours:
+    """One of our rules at a family, in several precisions."""
+
+    family: str
+    name: str
+    rule: MakeRule
+    words: Count | None
+    macs: Count
+    precisions: tuple[str, ...] = tuple(ours.PRECISIONS)
+    make: Callable[[MakeRule, str], Callable[[Work], Program]] = ours.kernel
+    range: tuple[int, int] = (1, 4096)
+
+
+def _small(w: Work) -> float:
+    """Multiply-accumulates of read-out, feedback and their updates."""
+    return 3.0 * w.n_out * w.n
+
+
+def _basis(basis: str) -> MakeRule:
+    """RFLO factored in a given basis, where this version can choose one."""
+
+    def rule(work: Work) -> nl.Rule:
+        if "basis" not in {f.name for f in dataclasses.fields(nl.RFLO)}:
+            if basis == "auto":
+                raise Unavailable("RFLO has no option basis in this version")
+            return nl.RFLO(feedback=work.feedback, storage="factored")
+        return nl.RFLO(feedback=work.feedback, storage="factored", basis=basis)  # type: ignore[call-arg]
+
+    return rule
+
+
+def large_blocks(work: Work) -> nl.Rule:
+    """RFLO of n = 100 000 units, where a block-diagonal network holds no n x n matrix."""
+    probe = nl.Network.random(1, 512, 1, kind="block")
+    if sum(a.nbytes for a in ours.arrays(probe).values()) >= 512 * 512:
+        raise Unavailable("a block-diagonal network is held as an n x n matrix in this version")
+    return _basis("auto")(work)
+
+
+def shared_learners(rule: MakeRule, precision: str) -> Callable[[Work], Program]:
+    """The place for learners that share W₀ in one engine: return a program as ``ours.one_by_one`` does."""
+
+    def make(work: Work) -> Program:
+        raise Unavailable("several learners in one engine are not part of this version")
+
+    return make
+
+
+FACTORED = _basis("given")
+DENSE: MakeRule = lambda w: nl.RFLO(feedback=w.feedback, storage="dense")  # noqa: E731
+FLOATS, BOTH = ("float32",), ("float32", "float64")
+_factored: tuple[Count, Count] = (
+    lambda w: w.n * (w.n + w.n_in + 5 * w.n_out), lambda w: w.n * (w.n + w.n_in) + _small(w) + 2 * w.n_out * w.n,
+)  # fmt: skip
+_dense: tuple[Count, Count] = (
+    lambda w: w.n * (2 * w.n + 2 * w.n_in + 3 * w.n_out), lambda w: w.n * (2 * w.n + 2 * w.n_in) + _small(w),
+)  # fmt: skip
+_half: tuple[Count, Count] = (lambda w: _factored[0](w) - w.n**2 / 2, lambda w: _factored[1](w) - w.n**2 / 2)
+_blocks: tuple[Count, Count] = (lambda w: _factored[0](w) - w.n**2 + w.n, lambda w: _factored[1](w) - w.n**2 + 2 * w.n)
+
+
+def _through(tau: int) -> tuple[Count, Count]:
+    return (
+        lambda w: _dense[0](w) + w.n * ((tau - 1) * w.n + 2 * tau),
+        lambda w: w.n * (2 * tau * w.n + (tau + 1) * w.n_in) + _small(w),
+    )
+
+
+OURS: tuple[Ours, ...] = (
+    Ours("rflo", "RFLO factored", FACTORED, *_factored),
+    Ours("rflo", "RFLO dense", DENSE, *_dense),
+    Ours("rflo", "RFLO factored, Schur basis", _basis("auto"), *_half, BOTH),
+    Ours("rflo-normal", "RFLO factored", FACTORED, *_factored, FLOATS),
+    Ours("rflo-normal", "RFLO factored, Schur basis", _basis("auto"), *_blocks, BOTH),
+    Ours("rflo-normal", "RFLO factored, Schur basis, no matrix", large_blocks, *_blocks, FLOATS, range=(4097, 10**6)),
+    Ours("rflo-symmetric", "RFLO dense", lambda w: nl.RFLO(feedback="symmetric", storage="dense"), *_dense),
+    Ours(
+        "eprop", "e-prop", lambda w: nl.EProp(),
+        lambda w: w.n * (4 * w.n + 4 * w.n_in + 2 * w.n_out), lambda w: w.n * (3 * w.n + 3 * w.n_in) + _small(w),
+    ),
+    Ours("tbptt1", "truncated BPTT(1)", lambda w: nl.TruncatedBPTT(1), *_through(1)),
+    Ours("tbptt10", "truncated BPTT(10)", lambda w: nl.TruncatedBPTT(10), *_through(10)),
+    Ours("rtrl", "RTRL", lambda w: nl.RTRL(), None, lambda w: w.n**3 * (w.n + w.n_in), BOTH),
+    Ours("bptt", "BPTT", lambda w: nl.BPTT(), None, lambda w: 3 * w.n * (w.n + w.n_in), BOTH),
+    Ours("bptt-batch", "BPTT", lambda w: nl.BPTT(), None, lambda w: 3 * w.n * (w.n + w.n_in), BOTH),
+    Ours("batch", "RFLO factored, lanes", FACTORED, None, _factored[1], ("float32", "float64", "int16 nearest")),
+    Ours("batch", "RFLO dense, lanes", DENSE, None, _dense[1], BOTH),
+    Ours("learners", "RFLO factored, shared W₀", FACTORED, None, _factored[1], BOTH, shared_learners),
+    Ours("learners", "RFLO factored, one by one", FACTORED, None, _factored[1], BOTH, ours.one_by_one),
+)  # fmt: skip
+
+REFERENCES: dict[str, Callable[[Work], Program]] = {
+    "rflo": ours.kernel(DENSE, "float64"),
+    "rflo-normal": ours.kernel(DENSE, "float64"),
+    "batch": ours.kernel(DENSE, "float64"),
+    "learners": ours.one_by_one(DENSE, "float64"),
+}
+"""Whose weights the others' are compared with; in a family that is not named, our first row in float64."""
+
+PEERS: tuple[tuple[str, str, str, str, tuple[int, int]], ...] = (
+    # family, module of benchmarks.peers, name in its PROGRAMS, package, smallest and largest n
+    ("rflo", "numpy_loop", "rflo dense", "numpy", (1, 4096)),
+    ("rflo", "numpy_loop", "rflo factored", "numpy", (1, 4096)),
+    ("rflo", "torch_loop", "rflo dense", "torch", (1, 4096)),
+    ("rflo", "jax_scan", "rflo dense", "jax", (1, 4096)),
+    ("rflo", "jax_scan", "rflo factored", "jax", (1, 4096)),
+    ("rflo", "jax_scan", "rflo factored, Schur basis", "jax", (1, 1024)),  # the decomposition takes a minute at 2048
+    ("rflo-normal", "jax_scan", "rflo factored", "jax", (1, 4096)),
+    ("rflo-normal", "jax_scan", "rflo block-diagonal", "jax", (1, 10**6)),
+    ("rflo-symmetric", "braintrace_peer", "D-RTRL", "braintrace", (1, 1024)),
+    ("eprop", "numpy_loop", "e-prop", "numpy", (1, 4096)),
+    ("eprop", "jax_scan", "e-prop", "jax", (1, 4096)),
+    ("bptt", "torch_loop", "bptt autograd", "torch", (1, 4096)),
+    ("bptt", "torch_loop", "bptt by hand", "torch", (1, 4096)),
+    ("bptt", "jax_scan", "bptt", "jax", (1, 4096)),
+    ("bptt-batch", "torch_loop", "bptt autograd", "torch", (1, 4096)),
+    ("bptt-batch", "torch_loop", "bptt by hand", "torch", (1, 4096)),
+    ("bptt-batch", "jax_scan", "bptt", "jax", (1, 4096)),
+    ("batch", "torch_loop", "rflo batch", "torch", (1, 4096)),
+    ("batch", "jax_scan", "batch dense", "jax", (1, 4096)),
+    ("batch", "jax_scan", "batch factored", "jax", (1, 4096)),
+    ("learners", "jax_scan", "learners dense, vmap", "jax", (1, 1024)),
+    ("learners", "jax_scan", "learners factored, vmap", "jax", (1, 4096)),
+)
+PEER_MODULES = {module: package for _, module, _, package, _ in PEERS}
+
+
+@cache
+def peer(module: str) -> ModuleType:
+    """Import a peer; whatever goes wrong in a package of others makes it absent, and is said."""
+    try:
+        return importlib.import_module(f"benchmarks.peers.{module}")
+    except Exception as error:
+        raise Unavailable(f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}") from error
+
+
+def peers() -> dict[str, str]:
+    """Say of every peer which version is there, or why none is."""
+    found = {}
+    for module, package in PEER_MODULES.items():
+        try:
+            found[package] = peer(module).VERSION
+        except Unavailable as why:
+            found[package] = f"absent: {why}"
+    return found
+
+
+def contenders(family: str) -> Iterator[Contender]:
+    """Yield all contenders of a family, ours first."""
+    for row in OURS:
+        if row.family == family:
+            for precision in row.precisions:
+                yield Contender(
+                    family, "neurolrnn", f"{row.name}, {precision}", row.make(row.rule, precision), row.words, row.macs,
+                    row.range, compared=precision.startswith("float"),
+                    word_bytes={"float32": 4, "float64": 8}.get(precision, None),
+                )  # fmt: skip
+    for where, module, name, package, span in PEERS:
+        if where == family:
+
+            def make(work: Work, module: str = module, name: str = name) -> Program:
+                return peer(module).PROGRAMS[name](work)
+
+            yield Contender(family, package, name, make, range=span)
+    if family == "rflo":
+        yield Contender(
+            family, "ceiling", "one pass over W, float32", ceilings.pass_over_W,
+            words=lambda w: w.n**2, macs=lambda w: w.n**2, compared=False,
+        )  # fmt: skip
+
+
+def reference(family: str) -> Callable[[Work], Program]:
+    """Return how to make the program whose weights the others must learn."""
+    if family in REFERENCES:
+        return REFERENCES[family]
+    row = next(row for row in OURS if row.family == family)
+    return row.make(row.rule, "float64")

@@ -1,0 +1,57 @@
+"""How recurrent weights can be held, and W h from each of them.
+
+A rule asks for :func:`recur`; the type of what is held decides, when the rule is compiled, how it is calculated:
+
+=================  ======================================  ===================
+held as            what it is                              multiplications
+=================  ======================================  ===================
+2-D array          all weights, input-major                n²
+:class:`Triangle`  real Schur form, upper quasi-triangular  n²/2
+:class:`Blocks`    blocks of one and two units             3 n
+=================  ======================================  ===================
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+from numba import types
+from numba.extending import overload
+
+from neurolrnn_kernels import fixed, real
+from neurolrnn_kernels.jit import is_integer
+from neurolrnn_kernels.structs import Array
+
+
+class Triangle(NamedTuple):
+    """Upper quasi-triangular weights: unit i hears units i - 1 and later."""
+
+    Wt: Array
+    """(n, n) input-major; row j is 0 beyond column j + 1."""
+
+
+class Blocks(NamedTuple):
+    """Block-diagonal weights, blocks of one or two neighbouring units."""
+
+    own: Array
+    """(n,) weight of each unit onto itself."""
+    before: Array
+    """(n,) weight onto unit i from unit i - 1; 0 at i = 0."""
+    after: Array
+    """(n,) weight onto unit i from unit i + 1; 0 at i = n - 1."""
+
+
+def recur(v: Any, work: Any, acc: Any, W: Any, h: Any) -> None:
+    """Add W h to ``acc`` (lanes, n), the terms of each sum in index order of h; grid row ``v``, term 0."""
+    _pick(acc, getattr(type(W), "__name__", ""))(v, work, acc, W, h)
+
+
+@overload(recur)
+def _recur(v: Any, work: Any, acc: Any, W: Any, h: Any) -> Callable[..., Any]:
+    return _pick(acc, W.instance_class.__name__ if isinstance(W, types.BaseNamedTuple) else "")
+
+
+def _pick(acc: Any, form: str) -> Callable[..., Any]:
+    system = fixed if is_integer(acc) else real
+    return getattr(system, {"Triangle": "recur_triangle", "Blocks": "recur_blocks"}.get(form, "recur_dense"))
