@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import importlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -26,8 +25,8 @@ class Unavailable(Exception):
 class Family:
     """Contenders that learn the same: their weights are compared before they are timed.
 
-    ``sizes`` are (n, n_out) of the default selection, ``quick`` and ``full`` of the others. ``effort`` divides the number of
-    steps where a step is dear; ``tolerance`` bounds the relative difference of what a float32 contender learned.
+    ``sizes`` are (n, n_out) of the default selection, ``quick`` and ``full`` of the others. ``effort`` divides the
+    number of steps where a step is dear; ``tolerance`` bounds the relative difference of what a contender learned.
     """
 
     title: str
@@ -37,17 +36,18 @@ class Family:
     kind: str = "gaussian"
     lanes: int = 1
     length: int = 0
+    separate: bool = False
     effort: float = 1.0
     tolerance: float = 0.01
 
     def works(self, mode: str) -> Iterator[Work]:
         """Yield the works of a selection: ``"quick"``, ``"default"`` or ``"full"``."""
         for n, n_out in {"quick": self.quick, "default": self.sizes, "full": self.full}[mode]:
-            volume = n if self.kind == "block" else n * n
+            volume = 40 * n if self.kind == "block" else n * n
             steps = min(8000, max(40, round(2**27 / volume / self.effort))) // self.lanes
             if self.length:
                 steps = max(2, min(20, steps // self.length)) * self.length
-            yield Work(n, max(8, steps), n_out, self.lanes, self.length, self.kind)
+            yield Work(n, max(8, steps), n_out, self.lanes, self.length, self.kind, separate=self.separate)
 
 
 def _grid(sizes: tuple[int, ...], outs: tuple[int, ...] = (1,)) -> tuple[tuple[int, int], ...]:
@@ -55,15 +55,18 @@ def _grid(sizes: tuple[int, ...], outs: tuple[int, ...] = (1,)) -> tuple[tuple[i
 
 
 SMALL, MIDDLE, ALL, OUTS = (64, 256), (64, 256, 1024), (16, 64, 256, 1024, 2048), (1, 4, 10)
-MANY = 32
+MANY, HUGE = 32, 100_000
 
 FAMILIES: dict[str, Family] = {
     "rflo": Family(
         "RFLO, random feedback, any W₀", (*_grid(MIDDLE), (256, 4), (256, 10)), _grid(SMALL), _grid(ALL, OUTS)
     ),
     "rflo-normal": Family(
-        "RFLO, random feedback, normal W₀", (*_grid(MIDDLE), (100_000, 1)), _grid(SMALL),
-        (*_grid(ALL, OUTS), (100_000, 1)), kind="block",
+        "RFLO, random feedback, normal W₀", _grid(MIDDLE), _grid(SMALL), _grid(ALL[:-1], OUTS), kind="orthogonal"
+    ),
+    "rflo-block": Family(
+        "RFLO, random feedback, W₀ in blocks of two units", _grid((1024, HUGE)), _grid((1024,)),
+        _grid((64, 256, 1024, 2048, HUGE), OUTS), kind="block",
     ),
     "rflo-symmetric": Family("RFLO, symmetric feedback", _grid(SMALL), (), _grid(ALL, OUTS)),
     "eprop": Family("e-prop, symmetric feedback", _grid(MIDDLE), ((64, 1),), _grid(ALL, OUTS), effort=3),
@@ -78,7 +81,8 @@ FAMILIES: dict[str, Family] = {
         f"RFLO, one learner, batch of {MANY}", _grid(MIDDLE), ((64, 1),), _grid(ALL, (1, 10)), lanes=MANY
     ),
     "learners": Family(
-        f"RFLO, {MANY} learners around one W₀", _grid(MIDDLE), ((64, 1),), _grid(ALL, (1, 10)), lanes=MANY
+        f"RFLO, {MANY} learners around one W₀", _grid(MIDDLE), ((64, 1),), _grid(ALL, (1, 10)), lanes=MANY,
+        separate=True,
     ),
 }  # fmt: skip
 
@@ -111,6 +115,9 @@ class Ours:
     words: Count | None
     macs: Count
     precisions: tuple[str, ...] = tuple(ours.PRECISIONS)
+    """Those of the full selection."""
+    usual: tuple[str, ...] = ("float32",)
+    """Those of the others."""
     make: Callable[[MakeRule, str], Callable[[Work], Program]] = ours.kernel
     range: tuple[int, int] = (1, 4096)
 
@@ -118,27 +125,6 @@ class Ours:
 def _small(w: Work) -> float:
     """Multiply-accumulates of read-out, feedback and their updates."""
     return 3.0 * w.n_out * w.n
-
-
-def _basis(basis: str) -> MakeRule:
-    """RFLO factored in a given basis, where this version can choose one."""
-
-    def rule(work: Work) -> nl.Rule:
-        if "basis" not in {f.name for f in dataclasses.fields(nl.RFLO)}:
-            if basis == "auto":
-                raise Unavailable("RFLO has no option basis in this version")
-            return nl.RFLO(feedback=work.feedback, storage="factored")
-        return nl.RFLO(feedback=work.feedback, storage="factored", basis=basis)  # type: ignore[call-arg]
-
-    return rule
-
-
-def large_blocks(work: Work) -> nl.Rule:
-    """RFLO of n = 100 000 units, where a block-diagonal network holds no n x n matrix."""
-    probe = nl.Network.random(1, 512, 1, kind="block")
-    if sum(a.nbytes for a in ours.arrays(probe).values()) >= 512 * 512:
-        raise Unavailable("a block-diagonal network is held as an n x n matrix in this version")
-    return _basis("auto")(work)
 
 
 def shared_learners(rule: MakeRule, precision: str) -> Callable[[Work], Program]:
@@ -150,14 +136,19 @@ def shared_learners(rule: MakeRule, precision: str) -> Callable[[Work], Program]
     return make
 
 
-FACTORED = _basis("given")
+FACTORED: MakeRule = lambda w: nl.RFLO(feedback=w.feedback, basis="given")  # noqa: E731
+SCHUR: MakeRule = lambda w: nl.RFLO(feedback=w.feedback, basis="schur")  # noqa: E731
 DENSE: MakeRule = lambda w: nl.RFLO(feedback=w.feedback, storage="dense")  # noqa: E731
-FLOATS, BOTH = ("float32",), ("float32", "float64")
+FLOATS = ("float32", "float64")
+TWO, THREE = ("float32", "int16 nearest"), ("float32", "int16 nearest", "int16 stochastic")
 _factored: tuple[Count, Count] = (
     lambda w: w.n * (w.n + w.n_in + 5 * w.n_out), lambda w: w.n * (w.n + w.n_in) + _small(w) + 2 * w.n_out * w.n,
 )  # fmt: skip
 _dense: tuple[Count, Count] = (
     lambda w: w.n * (2 * w.n + 2 * w.n_in + 3 * w.n_out), lambda w: w.n * (2 * w.n + 2 * w.n_in) + _small(w),
+)  # fmt: skip
+_eligibility: tuple[Count, Count] = (
+    lambda w: w.n * (4 * w.n + 4 * w.n_in + 2 * w.n_out), lambda w: w.n * (3 * w.n + 3 * w.n_in) + _small(w),
 )  # fmt: skip
 _half: tuple[Count, Count] = (lambda w: _factored[0](w) - w.n**2 / 2, lambda w: _factored[1](w) - w.n**2 / 2)
 _blocks: tuple[Count, Count] = (lambda w: _factored[0](w) - w.n**2 + w.n, lambda w: _factored[1](w) - w.n**2 + 2 * w.n)
@@ -171,31 +162,29 @@ def _through(tau: int) -> tuple[Count, Count]:
 
 
 OURS: tuple[Ours, ...] = (
-    Ours("rflo", "RFLO factored", FACTORED, *_factored),
-    Ours("rflo", "RFLO dense", DENSE, *_dense),
-    Ours("rflo", "RFLO factored, Schur basis", _basis("auto"), *_half, BOTH),
+    Ours("rflo", "RFLO factored", FACTORED, *_factored, usual=THREE),
+    Ours("rflo", "RFLO dense", DENSE, *_dense, usual=THREE),
+    Ours("rflo", "RFLO factored, Schur basis", SCHUR, *_half, FLOATS),
     Ours("rflo-normal", "RFLO factored", FACTORED, *_factored, FLOATS),
-    Ours("rflo-normal", "RFLO factored, Schur basis", _basis("auto"), *_blocks, BOTH),
-    Ours("rflo-normal", "RFLO factored, Schur basis, no matrix", large_blocks, *_blocks, FLOATS, range=(4097, 10**6)),
+    Ours("rflo-normal", "RFLO factored, Schur basis", SCHUR, *_blocks, FLOATS),
+    Ours("rflo-block", "RFLO factored, W₀ in blocks", FACTORED, *_blocks, range=(1, 10**6)),
     Ours("rflo-symmetric", "RFLO dense", lambda w: nl.RFLO(feedback="symmetric", storage="dense"), *_dense),
-    Ours(
-        "eprop", "e-prop", lambda w: nl.EProp(),
-        lambda w: w.n * (4 * w.n + 4 * w.n_in + 2 * w.n_out), lambda w: w.n * (3 * w.n + 3 * w.n_in) + _small(w),
-    ),
-    Ours("tbptt1", "truncated BPTT(1)", lambda w: nl.TruncatedBPTT(1), *_through(1)),
-    Ours("tbptt10", "truncated BPTT(10)", lambda w: nl.TruncatedBPTT(10), *_through(10)),
-    Ours("rtrl", "RTRL", lambda w: nl.RTRL(), None, lambda w: w.n**3 * (w.n + w.n_in), BOTH),
-    Ours("bptt", "BPTT", lambda w: nl.BPTT(), None, lambda w: 3 * w.n * (w.n + w.n_in), BOTH),
-    Ours("bptt-batch", "BPTT", lambda w: nl.BPTT(), None, lambda w: 3 * w.n * (w.n + w.n_in), BOTH),
-    Ours("batch", "RFLO factored, lanes", FACTORED, None, _factored[1], ("float32", "float64", "int16 nearest")),
-    Ours("batch", "RFLO dense, lanes", DENSE, None, _dense[1], BOTH),
-    Ours("learners", "RFLO factored, shared W₀", FACTORED, None, _factored[1], BOTH, shared_learners),
-    Ours("learners", "RFLO factored, one by one", FACTORED, None, _factored[1], BOTH, ours.one_by_one),
+    Ours("eprop", "e-prop", lambda w: nl.EProp(), *_eligibility, usual=TWO),
+    Ours("tbptt1", "truncated BPTT(1)", lambda w: nl.TruncatedBPTT(1), *_through(1), usual=TWO),
+    Ours("tbptt10", "truncated BPTT(10)", lambda w: nl.TruncatedBPTT(10), *_through(10), usual=TWO),
+    Ours("rtrl", "RTRL", lambda w: nl.RTRL(), None, lambda w: w.n**3 * (w.n + w.n_in), FLOATS),
+    Ours("bptt", "BPTT", lambda w: nl.BPTT(), None, lambda w: 3 * w.n * (w.n + w.n_in), FLOATS),
+    Ours("bptt-batch", "BPTT", lambda w: nl.BPTT(), None, lambda w: 3 * w.n * (w.n + w.n_in), FLOATS),
+    Ours("batch", "RFLO factored, lanes", FACTORED, None, _factored[1], (*FLOATS, "int16 nearest")),
+    Ours("batch", "RFLO dense, lanes", DENSE, None, _dense[1], (*FLOATS, "int16 nearest")),
+    Ours("learners", "RFLO factored, shared W₀", FACTORED, None, _factored[1], FLOATS, make=shared_learners),
+    Ours("learners", "RFLO factored, one by one", FACTORED, None, _factored[1], FLOATS, make=ours.one_by_one),
 )  # fmt: skip
 
 REFERENCES: dict[str, Callable[[Work], Program]] = {
     "rflo": ours.kernel(DENSE, "float64"),
     "rflo-normal": ours.kernel(DENSE, "float64"),
+    "rflo-block": ours.kernel(DENSE, "float64"),
     "batch": ours.kernel(DENSE, "float64"),
     "learners": ours.one_by_one(DENSE, "float64"),
 }
@@ -210,7 +199,8 @@ PEERS: tuple[tuple[str, str, str, str, tuple[int, int]], ...] = (
     ("rflo", "jax_scan", "rflo factored", "jax", (1, 4096)),
     ("rflo", "jax_scan", "rflo factored, Schur basis", "jax", (1, 1024)),  # the decomposition takes a minute at 2048
     ("rflo-normal", "jax_scan", "rflo factored", "jax", (1, 4096)),
-    ("rflo-normal", "jax_scan", "rflo block-diagonal", "jax", (1, 10**6)),
+    ("rflo-normal", "jax_scan", "rflo factored, Schur basis, blocks", "jax", (1, 1024)),
+    ("rflo-block", "jax_scan", "rflo factored, Schur basis, blocks", "jax", (1, 10**6)),
     ("rflo-symmetric", "braintrace_peer", "D-RTRL", "braintrace", (1, 1024)),
     ("eprop", "numpy_loop", "e-prop", "numpy", (1, 4096)),
     ("eprop", "jax_scan", "e-prop", "jax", (1, 4096)),
@@ -226,6 +216,8 @@ PEERS: tuple[tuple[str, str, str, str, tuple[int, int]], ...] = (
     ("learners", "jax_scan", "learners dense, vmap", "jax", (1, 1024)),
     ("learners", "jax_scan", "learners factored, vmap", "jax", (1, 4096)),
 )
+COUNTS = {"rflo factored": _factored, "rflo dense": _dense, "e-prop": _eligibility}
+"""What peers with these names need at least, the same as we."""
 PEER_MODULES = {module: package for _, module, _, package, _ in PEERS}
 
 
@@ -249,11 +241,11 @@ def peers() -> dict[str, str]:
     return found
 
 
-def contenders(family: str) -> Iterator[Contender]:
-    """Yield all contenders of a family, ours first."""
+def contenders(family: str, full: bool = True) -> Iterator[Contender]:
+    """Yield the contenders of a family, ours first, in all number systems or the usual ones."""
     for row in OURS:
         if row.family == family:
-            for precision in row.precisions:
+            for precision in row.precisions if full else row.usual:
                 yield Contender(
                     family, "neurolrnn", f"{row.name}, {precision}", row.make(row.rule, precision), row.words, row.macs,
                     row.range, compared=precision.startswith("float"),
@@ -263,9 +255,11 @@ def contenders(family: str) -> Iterator[Contender]:
         if where == family:
 
             def make(work: Work, module: str = module, name: str = name) -> Program:
-                return peer(module).PROGRAMS[name](work)
+                program: Program = peer(module).PROGRAMS[name](work)
+                return program
 
-            yield Contender(family, package, name, make, range=span)
+            words, macs = COUNTS.get(name, (None, None))
+            yield Contender(family, package, name, make, words, macs, span)
     if family == "rflo":
         yield Contender(
             family, "ceiling", "one pass over W, float32", ceilings.pass_over_W,

@@ -9,6 +9,7 @@ import numpy as np
 
 import neurolrnn as nl
 from benchmarks.work import Program, Weights, Work
+from neurolrnn.basis import choose_basis
 from neurolrnn.engine import Engine
 from neurolrnn.fixed_grid import Setting
 from neurolrnn.number_system import make_numbers
@@ -50,9 +51,10 @@ def make_engine(
     schedule = Schedule(data, batch=lanes)
     R = rule.feedback_matrix(work.n_out, work.n, work.seed)
     setting = Setting(net, rule, settings, R, "squared-error", lanes, schedule.longest, work.seed)
+    basis = choose_basis(net, rule, settings, fixed_point=precision.is_fixed, steps=work.steps)
     engine = Engine(
         net, rule, settings, make_numbers(precision, setting), feedback=R, data=data, weights=data.mask,
-        loss="squared-error", lanes=lanes, longest=schedule.longest, limit=1e6,
+        loss="squared-error", lanes=lanes, longest=schedule.longest, limit=1e6, basis=basis,
     )  # fmt: skip
     return engine, schedule.epoch(0)
 
@@ -136,7 +138,6 @@ def arrays(thing: Any, seen: dict[int, Any] | None = None) -> dict[int, np.ndarr
     return found
 
 
-def weight_bytes(engine: Engine) -> int:
-    """Bytes of one recurrent weight as the kernel holds it."""
-    codes = engine.state().get("weights.Wt")
-    return 4 if codes is None else codes.dtype.itemsize
+def recurrent(engine: Engine) -> list[np.ndarray]:
+    """Recurrent weights as the kernel holds them: a matrix, a triangle or blocks."""
+    return [array for name, array in engine.state().items() if name.startswith("weights.Wt")]

@@ -30,11 +30,15 @@ class Work:
     steps : int
         Time steps of one pass over the data, of every lane.
     lanes : int
-        Sequences side by side: of one learner that sums their updates, or one for each of so many learners.
+        Sequences side by side, of one learner that sums their updates.
+    separate : bool
+        Whether each lane is a learner of its own instead.
     length : int
         Steps of an episode; 0 if the whole pass is one.
     kind : str
-        Recurrent weights: ``"gaussian"``, or ``"block"`` (rotations of two units each: normal).
+        Recurrent weights: ``"gaussian"``, ``"orthogonal"``, or ``"block"`` (rotations of two units each).
+    learning_rate : float
+        0 for one that suits the size.
     """
 
     n: int
@@ -46,6 +50,8 @@ class Work:
     n_in: int = 16
     leak: float = 0.3
     seed: int = 0
+    learning_rate: float = 0.0
+    separate: bool = False
 
     @property
     def episode(self) -> int:
@@ -54,16 +60,18 @@ class Work:
 
     @property
     def rate(self) -> float:
-        """Learning rate: the same work at every size, stable, and large enough for float32 to be compared."""
-        return min(0.05, 3.0 / self.n) / (self.lanes * (self.length or 1))
+        """Learning rate: as given, or one that is stable at every size and large enough to compare float32 with."""
+        summed = (1 if self.separate else self.lanes) * (self.length or 1)
+        return self.learning_rate or min(0.01, 1.0 / self.n) / summed
 
     @cached_property
     def net(self) -> nl.Network:
         """The network before learning."""
-        if self.kind == "block":
+        if self.kind != "gaussian":
             return nl.Network.random(
-                self.n_in, self.n, self.n_out, self.leak, 0.9, "block", self.seed, input_scale=0.3, output_scale=1.0
-            )
+                self.n_in, self.n, self.n_out, self.leak, 0.9, self.kind, self.seed,  # type: ignore[arg-type]
+                input_scale=0.3, output_scale=1.0,
+            )  # fmt: skip
         rng = np.random.default_rng(self.seed)
         # Network.random would compute eigenvalues, which takes longer than the measurement; the law is the same.
         W = rng.normal(0.0, 0.9 / np.sqrt(self.n), (self.n, self.n))
@@ -87,21 +95,35 @@ class Work:
         return np.random.default_rng([self.seed, 3]).normal(0.0, 0.3, (self.steps, self.lanes, self.n_out))
 
     @cached_property
-    def rotations(self) -> tuple[Array, Array]:
-        """Of a block-diagonal W, the (n/2,) cosines and sines, times the radius."""
-        if self.n > DENSE_UP_TO:  # such a network is not read back from a matrix
-            angles = np.random.default_rng(self.seed).uniform(0.0, np.pi, self.n // 2)
-            return 0.9 * np.cos(angles), 0.9 * np.sin(angles)
-        W = self.net.W
-        even = np.arange(0, self.n - 1, 2)
-        return W[even, even], W[even + 1, even]
-
-    @cached_property
     def schur(self) -> tuple[Array, Array]:
         """Quasi-triangular T and orthogonal Q with W = Q T Qᵀ."""
         from scipy.linalg import schur
 
-        return schur(self.net.W, output="real")
+        T, Q = schur(self.net.W, output="real")
+        return T, Q
+
+    @cached_property
+    def pairs(self) -> tuple[Array, Array, Array | None]:
+        """Of a normal W: the units in pairs, (n/2, 2), the block of each, (n/2, 2, 2), and Q if W is not in blocks.
+
+        Units that stand alone are paired with one another; n must be even.
+        """
+        Q: Array | None = None
+        if self.net.blocks is not None:
+            held = self.net.blocks
+            own, before, after = held.own, held.before, held.after
+        else:
+            T, Q = self.schur
+            own, before, after = T.diagonal(), np.r_[0.0, T.diagonal(-1)], np.r_[T.diagonal(1), 0.0]
+            before = np.where(abs(before) > 1e-9, before, 0.0)
+            after = np.where(np.r_[before[1:], 0.0] != 0.0, after, 0.0)
+        first = np.flatnonzero(np.r_[before[1:], 0.0] != 0.0)
+        alone = np.setdiff1d(np.arange(self.n), np.r_[first, first + 1]).reshape(-1, 2)
+        units = np.concatenate([np.stack([first, first + 1], axis=1), alone])
+        linked = (np.arange(len(units)) < len(first)).astype(float)
+        i, j = units.T
+        blocks = np.stack([own[i], after[i] * linked, before[j] * linked, own[j]], axis=1).reshape(-1, 2, 2)
+        return units, blocks, Q
 
     def size(self) -> dict[str, Any]:
         """What identifies this work in a file of results."""
@@ -112,8 +134,8 @@ class Work:
 class Program:
     """A contender made ready for a work.
 
-    ``run`` learns through the data once; called again it goes on with the weights it has. ``weights`` gives A, W and B as
-    they are, of one learner after the other; None where they are not compared.
+    ``run`` learns through the data once; called again it goes on with the weights it has. ``weights`` gives A, W and B
+    as they are, of one learner after the other; None where they are not compared.
     """
 
     run: Callable[[], Any]
@@ -123,10 +145,10 @@ class Program:
 def difference(found: Iterable[Weights], expected: Iterable[Weights], work: Work) -> float:
     """Return the largest relative difference between what two contenders learned.
 
-    For each of A, W and B: ``‖ΔX - ΔX'‖ / ‖ΔX'‖`` with Δ the change since the start, so that one that learns nothing is off
-    by 1 however small the change.
+    For each of A, W and B: ``‖ΔX - ΔX'‖ / ‖ΔX'‖`` with Δ the change since the start, so that one that learns nothing is
+    off by 1 however small the change.
     """
-    worst = 0.0
+    shares = []
     for mine, other in zip(found, expected, strict=True):
         for group in GROUPS:
             start = getattr(work.net, group)
@@ -135,5 +157,5 @@ def difference(found: Iterable[Weights], expected: Iterable[Weights], work: Work
             size = np.linalg.norm(moved)
             if not size:
                 raise ArithmeticError(f"{group} did not learn, so nothing can be compared")
-            worst = max(worst, float(np.linalg.norm(off) / size))
-    return worst if np.isfinite(worst) else float("inf")
+            shares.append(float(np.linalg.norm(off) / size))
+    return max(shares) if np.isfinite(shares).all() else float("inf")

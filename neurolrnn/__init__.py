@@ -3,11 +3,14 @@
 from importlib import metadata as _metadata
 
 from neurolrnn import tasks, theory
+from neurolrnn.alignment import Alignment, alignment
 from neurolrnn.errors import Divergence, InputError, NeurolrnnError
 from neurolrnn.experiment import Experiment
 from neurolrnn.gradients import GradientCheck, gradcheck, gradient
 from neurolrnn.network import Network
 from neurolrnn.precision import Precision
+from neurolrnn.rank_table import rank_table, rank_variants
+from neurolrnn.reproduction import Reproduction, reproduce
 from neurolrnn.rules import BPTT, RFLO, RTRL, RULES, EProp, Rule, TruncatedBPTT, make_rule
 from neurolrnn.run import Run, RunFileError
 from neurolrnn.simulate import simulate
@@ -24,6 +27,7 @@ __all__ = [
     "RFLO",
     "RTRL",
     "RULES",
+    "Alignment",
     "Divergence",
     "EProp",
     "Experiment",
@@ -32,6 +36,7 @@ __all__ = [
     "Network",
     "NeurolrnnError",
     "Precision",
+    "Reproduction",
     "Rule",
     "Run",
     "RunFileError",
@@ -39,9 +44,13 @@ __all__ = [
     "Task",
     "Training",
     "TruncatedBPTT",
+    "alignment",
     "gradcheck",
     "gradient",
     "make_rule",
+    "rank_table",
+    "rank_variants",
+    "reproduce",
     "simulate",
     "tasks",
     "theory",

@@ -165,7 +165,7 @@ class Alignment:
                     _courses(ax, np.array([self.angles(part, i) for i in range(len(self.points))]), self)
                     ax.set_title(f"Angle between update of {part} and BPTT")
             if path is not None:
-                plots.save(figure, path, "neurolrnn alignment of updates")
+                plots.save(figure, path, "neurolrnn theory updates")
         return figure
 
 

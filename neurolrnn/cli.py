@@ -8,23 +8,21 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import json
-import math
 import os
 import sys
 from collections.abc import Callable, Sequence
 from importlib import metadata
 from typing import TYPE_CHECKING, Any
 
+from neurolrnn.cli_parts import BAD_INPUT, CODES, FAILED, OK, add_json, print_json, tell
+from neurolrnn.cli_reproduce import add_reproduce
+from neurolrnn.cli_theory import add_theory
 from neurolrnn.errors import Divergence, NeurolrnnError
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from neurolrnn.run import Run
-
-OK, FAILED, BAD_INPUT = 0, 1, 2
-_CODES = "exit codes: 0 done, 1 diverged or not completed, 2 bad input"
 
 
 def add_simulate(subparsers: Any) -> None:
@@ -43,7 +41,7 @@ def add_simulate(subparsers: Any) -> None:
   neurolrnn simulate --resume run.npz
 
 Values of --set are TOML (numbers, true, [1, 2], {{A = 0.1}}); anything else is a string.
-{_CODES}""",
+{CODES}""",
     )
     parser.add_argument("experiment", nargs="?", metavar="EXPERIMENT.toml", help="what to run")
     parser.add_argument(
@@ -57,7 +55,7 @@ Values of --set are TOML (numbers, true, [1, 2], {{A = 0.1}}); anything else is 
     parser.add_argument("--resume", metavar="RUN.npz", help="complete an interrupted run, by default in place")
     parser.add_argument("--no-plot", action="store_true", help="draw no picture")
     parser.add_argument("--quiet", action="store_true", help="show neither progress nor summary")
-    _add_json(parser)
+    add_json(parser)
     parser.set_defaults(call=_simulate)
 
 
@@ -74,7 +72,7 @@ def _simulate(args: argparse.Namespace) -> int:
     else:
         experiment = Experiment.builtin(args.set)
     for note in experiment.notes:
-        _tell(f"note: {note}")
+        tell(f"note: {note}")
     target = run_path(experiment, args.output, args.resume)
     try:
         run = experiment.simulate(progress=not args.quiet, checkpoint=target, resume=resume)
@@ -92,14 +90,14 @@ def _picture(run: Run, target: Path) -> list[Path]:
     try:
         run.plot(path)
     except NeurolrnnError as error:  # the run is saved; a picture that fails must not make it look failed
-        _tell(f"warning: no picture: {error}")
+        tell(f"warning: no picture: {error}")
         return []
     return [path]
 
 
 def _report(run: Run, files: Sequence[Path], args: argparse.Namespace) -> None:
     if args.json:
-        _print_json(
+        print_json(
             {
                 "status": run.status,
                 "message": run.message,
@@ -114,12 +112,12 @@ def _report(run: Run, files: Sequence[Path], args: argparse.Namespace) -> None:
         print(f"\nwritten: {', '.join(str(path) for path in files)}")
     if not args.json:
         for warning in run.warnings:
-            _tell(f"warning: {warning}")
+            tell(f"warning: {warning}")
     if run.status != "completed":
         reason = run.message if run.message and (args.quiet or args.json) else run.status  # else the summary said it
-        _tell(f"neurolrnn simulate: {reason}; the run so far is in {files[0]}")
+        tell(f"neurolrnn simulate: {reason}; the run so far is in {files[0]}")
     if run.status == "interrupted":
-        _tell(f"go on with: neurolrnn simulate --resume {files[0]}")
+        tell(f"go on with: neurolrnn simulate --resume {files[0]}")
 
 
 def add_list(subparsers: Any) -> None:
@@ -129,17 +127,17 @@ def add_list(subparsers: Any) -> None:
         help="show what there is to choose from",
         description="Show the learning rules, the tasks or the number formats, as the package defines them.",
         formatter_class=argparse.RawDescriptionHelpFormatter,
-        epilog=f"examples:\n  neurolrnn list rules\n  neurolrnn list tasks --json\n  neurolrnn list formats\n{_CODES}",
+        epilog=f"examples:\n  neurolrnn list rules\n  neurolrnn list tasks --json\n  neurolrnn list formats\n{CODES}",
     )
     parser.add_argument("what", choices=sorted(LISTS), help="what to show")
-    _add_json(parser)
+    add_json(parser)
     parser.set_defaults(call=_list)
 
 
 def _list(args: argparse.Namespace) -> int:
     rows, text = LISTS[args.what]()
     if args.json:
-        _print_json(rows())
+        print_json(rows())
     else:
         print(text())
     return OK
@@ -168,28 +166,7 @@ def _formats() -> Listing:
 
 LISTS: dict[str, Callable[[], Listing]] = {"formats": _formats, "rules": _rules, "tasks": _tasks}
 """What ``list`` can show: as plain data for --json, and as text."""
-VERBS: tuple[Callable[[Any], None], ...] = (add_simulate, add_list)
-
-
-def _add_json(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--json", action="store_true", help="print one JSON value on stdout, for machines")
-
-
-def _print_json(value: Any) -> None:
-    print(json.dumps(_finite(value), ensure_ascii=False, allow_nan=False))
-
-
-def _finite(value: Any) -> Any:
-    """Return ``value`` with null for numbers that JSON does not have."""
-    if isinstance(value, dict):
-        return {key: _finite(part) for key, part in value.items()}
-    if isinstance(value, list | tuple):
-        return [_finite(part) for part in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value
-
-
-def _tell(text: str) -> None:
-    print(text, file=sys.stderr, flush=True)
+VERBS: tuple[Callable[[Any], None], ...] = (add_simulate, add_theory, add_reproduce, add_list)
 
 
 def _version() -> str:
@@ -208,10 +185,11 @@ def make_parser() -> argparse.ArgumentParser:
         epilog=f"""examples:
   neurolrnn simulate                      run the built-in experiment
   neurolrnn simulate experiment.toml      run yours
+  neurolrnn theory portrait               draw what a rule does to one mode
   neurolrnn list rules                    what there is to choose from
   neurolrnn simulate --help               more about one verb
 
-{_CODES}""",
+{CODES}""",
     )
     parser.add_argument("--version", action="version", version=f"neurolrnn {_version()}")
     subparsers = parser.add_subparsers(metavar="VERB", required=True, title="verbs")
@@ -230,16 +208,16 @@ def main(argv: Sequence[str] | None = None) -> int:
         code: int = args.call(args)
         sys.stdout.flush()
     except Divergence as error:
-        _tell(f"neurolrnn: {error}")
+        tell(f"neurolrnn: {error}")
         return FAILED
     except NeurolrnnError as error:
-        _tell(f"neurolrnn: {error}")
+        tell(f"neurolrnn: {error}")
         return BAD_INPUT
     except MemoryError as error:
-        _tell(f"neurolrnn: not enough memory ({error}); a smaller network or fewer steps are needed")
+        tell(f"neurolrnn: not enough memory ({error}); a smaller network or fewer steps are needed")
         return FAILED
     except KeyboardInterrupt:
-        _tell("neurolrnn: interrupted before there was anything to save")
+        tell("neurolrnn: interrupted before there was anything to save")
         return FAILED
     except BrokenPipeError:  # the reader has seen enough, as with "| head"
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

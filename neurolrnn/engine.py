@@ -59,6 +59,9 @@ class Engine:
         of ``network``, but for :meth:`ranges` and :meth:`state`.
     """
 
+    least = 1000
+    """Fewest steps in one call that are worth the call."""
+
     def __init__(
         self,
         network: Network,

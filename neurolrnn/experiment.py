@@ -16,7 +16,7 @@ from neurolrnn.network import KINDS, Network
 from neurolrnn.precision import Precision
 from neurolrnn.rules import Rule, make_rule
 from neurolrnn.tasks import TASKS, Task
-from neurolrnn.training import Training, check_rule
+from neurolrnn.training import Training, check_rule, choose_precision
 
 if TYPE_CHECKING:
     from neurolrnn.run import Run
@@ -67,6 +67,8 @@ class Experiment:
             positive_integer("seed", self.seed, 0)
         with told(self.where, "training"):
             check_rule(self.rule, self.training)
+        with told(self.where, "precision"):
+            choose_precision(self.precision, self.training)
 
     @classmethod
     def load(cls, path: str | Path, overrides: Iterable[str] = ()) -> Experiment:
@@ -141,6 +143,11 @@ class Experiment:
             for name, table in merged.items()
         }
         notes = [note for table in ("task", "rule", "precision") for note in left_out(given, set_keys, table)]
+        if "training.update" in set_keys and not any(key.startswith("precision.") for key in set_keys):
+            training_table = given.get("training")
+            expected = isinstance(training_table, dict) and training_table.get("update") == "expected"
+            if expected and given.pop("precision", None):
+                notes.append("[precision] left out: expected runs are calculated in float64")
 
         def place(*parts: str) -> str:
             mine = [f"--set {key}" for key in set_keys if key.split(".")[0] in parts]
@@ -157,7 +164,8 @@ class Experiment:
         with told(place("training"), "training"):
             training = Training(**options["training"])
         with told(place("precision"), "precision"):
-            precision = Precision.from_dict(options["precision"])
+            given_precision = Precision.from_dict(options["precision"]) if options["precision"] else None
+            precision = choose_precision(given_precision, training)
         with told(place("seed")):
             seed = positive_integer("seed", given.get("seed", 0), 0)
         with told(place("training", "rule"), "training"):

@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
+from typing import Protocol
+
 import numpy as np
 from numpy.typing import NDArray
 
-from neurolrnn.engine import Engine
-from neurolrnn.schedule import Schedule
+from neurolrnn.schedule import Piece, Schedule
 from neurolrnn.tasks.base import Sequences, Task
 
 
-def measure(engine: Engine, task: Task) -> dict[str, float]:
+class Learner(Protocol):
+    """What is asked of whatever is measured."""
+
+    def evaluate(self, data: Sequences, piece: Piece) -> tuple[NDArray[np.float64], float]:
+        """Run sequences without learning; return the outputs and the summed loss."""
+
+
+def measure(engine: Learner, task: Task) -> dict[str, float]:
     """Return the metrics of a learner on the test sequences, and its training loss.
 
     Per part (``train_``, ``test_``): ``loss``, the mean over steps weighted by the mask; ``nmse`` for squared error,

@@ -40,13 +40,7 @@ def run_path(experiment: Experiment, output: str | Path | None = None, resume: s
     """
     if output is not None or resume is not None:
         return check_target(output if output is not None else resume)  # type: ignore[arg-type]
-    folder = Path(FOLDER)
-    try:
-        folder.mkdir(exist_ok=True)
-    except OSError as error:
-        raise RunFileError(
-            f"cannot make the folder {folder.absolute()}: {error.strerror or error}; name a file with -o"
-        ) from error
+    folder = _make_folder()
     stem = f"{experiment.task['name']}-{experiment.rule.name}-{experiment.digest[:8]}"
     for number in count(1):
         path = folder / (f"{stem}.npz" if number == 1 else f"{stem}-{number}.npz")
@@ -65,6 +59,38 @@ def picture_path(run_file: Path) -> Path:
     return path
 
 
+def theory_path(subject: str, output: str | Path | None = None) -> Path:
+    """Return the file a picture of the theory goes to, before anything is calculated.
+
+    Without ``output`` it is ``runs/theory-<subject>.png``, numbered if a file of that name is not such a picture.
+
+    Raises
+    ------
+    RunFileError
+        If that path cannot be written.
+    """
+    if output is not None:
+        path = Path(output)
+        return check_target(path if path.suffix else path.with_name(path.name + ".png"))
+    _make_folder()
+    for number in count(1):
+        path = Path(FOLDER) / (f"theory-{subject}.png" if number == 1 else f"theory-{subject}-{number}.png")
+        if not path.exists() or _is_ours(path, b"neurolrnn theory "):
+            return check_target(path)
+    raise AssertionError("count() does not end")
+
+
+def _make_folder() -> Path:
+    folder = Path(FOLDER)
+    try:
+        folder.mkdir(exist_ok=True)
+    except OSError as error:
+        raise RunFileError(
+            f"cannot make the folder {folder.absolute()}: {error.strerror or error}; name a file with -o"
+        ) from error
+    return folder
+
+
 def _same(path: Path, experiment: Experiment) -> bool:
     try:
         return Run.load(path).digest == experiment.digest
@@ -72,9 +98,9 @@ def _same(path: Path, experiment: Experiment) -> bool:
         return False
 
 
-def _is_ours(path: Path) -> bool:
+def _is_ours(path: Path, title: bytes = b"neurolrnn run ") -> bool:
     try:
         with path.open("rb") as file:
-            return b"neurolrnn run " in file.read(1024)  # the title that plot_run writes into a PNG
+            return title in file.read(1024)  # the title that we write into a PNG
     except OSError:
         return False

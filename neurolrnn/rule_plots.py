@@ -10,7 +10,7 @@ import numpy as np
 
 from neurolrnn.errors import InputError
 from neurolrnn.plots import BLUE, GREY, ORANGE
-from neurolrnn.theory.portrait import OUTCOMES, Portrait, portrait
+from neurolrnn.theory.phase_portrait import OUTCOMES, Portrait, portrait
 from neurolrnn.theory.rule_maps import KINDS, StabilityMap, labelled, rate_curve, rate_rows, stability_map
 from neurolrnn.theory_plots import BLACK, COLOURS, PURPLE, SKY, YELLOW, draw
 
@@ -35,11 +35,11 @@ def plot_portrait(
     Parameters
     ----------
     rule : str or Portrait
-        A rule, or what :func:`~neurolrnn.theory.portrait.portrait` has returned.
+        A rule, or what :func:`~neurolrnn.theory.phase_portrait.portrait` has returned.
     path : path, optional
         Where to save the figure; the suffix chooses the format (``.png`` if there is none).
     **options
-        Of :func:`~neurolrnn.theory.portrait.portrait`, where a rule is named.
+        Of :func:`~neurolrnn.theory.phase_portrait.portrait`, where a rule is named.
 
     Returns
     -------

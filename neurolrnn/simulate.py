@@ -7,6 +7,7 @@ import time
 from collections.abc import Mapping
 from importlib import metadata
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +16,7 @@ from tqdm import tqdm
 from neurolrnn.basis import choose_basis
 from neurolrnn.engine import Engine
 from neurolrnn.errors import Divergence, InputError
+from neurolrnn.expected_engine import ExpectedEngine
 from neurolrnn.fixed_grid import Setting
 from neurolrnn.fixed_point import FixedNumbers
 from neurolrnn.interrupt import Interrupt
@@ -27,7 +29,7 @@ from neurolrnn.rules import Rule
 from neurolrnn.run import Run, describe
 from neurolrnn.schedule import Piece, Schedule, step_weights
 from neurolrnn.tasks.base import Task
-from neurolrnn.training import Training, check_rule
+from neurolrnn.training import Training, check_rule, choose_precision
 
 DIVERGED_AT = 1e4
 """A run has diverged when an output exceeds this times the largest target (or 1)."""
@@ -54,6 +56,7 @@ def simulate(
     shuffle: bool = True,
     records: int = 50,
     ranges: bool = False,
+    horizon: int | Literal["inf"] | None = None,
     seed: int = 0,
     chip: str | None = None,
     progress: bool = True,
@@ -72,8 +75,8 @@ def simulate(
     rule : Rule
         How: :class:`RFLO`, :class:`TruncatedBPTT`, :class:`EProp`, :class:`RTRL` or :class:`BPTT`.
     precision : Precision, optional
-        Numbers it is calculated with; default float32.
-    learning_rate, update, epochs, batch, loss_steps, momentum, clamp, learn, shuffle, records, ranges
+        Numbers it is calculated with; default float32, and float64 for ``update="expected"``.
+    learning_rate, update, epochs, batch, loss_steps, momentum, clamp, learn, shuffle, records, ranges, horizon
         See :class:`Training`, which can be given whole as ``training`` instead.
     seed : int
         Seeds the random feedback and the order of the sequences.
@@ -105,12 +108,12 @@ def simulate(
         training = Training(
             learning_rate=learning_rate, update=update, epochs=epochs, batch=batch, loss_steps=loss_steps,  # type: ignore[arg-type]
             momentum=momentum, clamp=clamp, learn=tuple(learn), shuffle=shuffle, records=records,
-            ranges=ranges,
+            ranges=ranges, horizon=horizon,
         )  # fmt: skip
     if chip is not None:
         raise InputError(f"chip = {chip!r}: this version holds no chip models; leave it out")
     check_rule(rule, training)
-    precision = Precision.float32() if precision is None else precision
+    precision = choose_precision(precision, training)
     session = _Session(net, task, rule, precision, training, seed)
     if resume is not None:
         session.resume(resume)
@@ -144,19 +147,8 @@ class _Session:
         self.weights = weights
         R = rule.feedback_matrix(net.n_out, net.n_rec, seed)
         self.limit = DIVERGED_AT * max(1.0, float(np.abs(data.targets).max()))
-        setting = Setting(
-            net, rule, training, R, task.loss, lanes=self.schedule.lanes, longest=self.schedule.longest, seed=seed
-        )
-        numbers = make_numbers(precision, setting)
-        self.numbers = numbers if isinstance(numbers, FixedNumbers) else None
-        basis = choose_basis(
-            net, rule, training, fixed_point=precision.is_fixed, steps=self.schedule.total * self.schedule.lanes
-        )
-        self.engine = Engine(
-            net, rule, training, numbers, feedback=R, data=data,
-            weights=weights, loss=task.loss, lanes=self.schedule.lanes, longest=self.schedule.longest,
-            limit=self.limit, basis=basis,
-        )  # fmt: skip
+        self.numbers: FixedNumbers | None = None
+        self.engine = self._make_engine(net, rule, precision, R, seed)
         self.net, self.feedback = net, R
         total = self.schedule.total
         points = min(training.records, total)
@@ -165,8 +157,23 @@ class _Session:
         self.observer = Observer(net, task, R, training)
         self.sums = np.zeros(2)  # loss and error weight since the last record
         self.timing = {"kernel": 0.0, "compile": 0.0, "total": 0.0}
-        if basis.seconds:
-            self.timing["basis"] = basis.seconds
+        if self.engine.basis.seconds:
+            self.timing["basis"] = self.engine.basis.seconds
+
+    def _make_engine(
+        self, net: Network, rule: Rule, precision: Precision, R: NDArray[np.float64] | None, seed: int
+    ) -> Engine | ExpectedEngine:
+        task, training, schedule = self.task, self.training, self.schedule
+        if training.update == "expected":
+            return ExpectedEngine(net, rule, training, task=task, feedback=R)
+        setting = Setting(net, rule, training, R, task.loss, lanes=schedule.lanes, longest=schedule.longest, seed=seed)
+        numbers = make_numbers(precision, setting)
+        self.numbers = numbers if isinstance(numbers, FixedNumbers) else None
+        basis = choose_basis(net, rule, training, fixed_point=precision.is_fixed, steps=schedule.total * schedule.lanes)
+        return Engine(
+            net, rule, training, numbers, feedback=R, data=task.train, weights=self.weights, loss=task.loss,
+            lanes=schedule.lanes, longest=schedule.longest, limit=self.limit, basis=basis,
+        )  # fmt: skip
 
     def resume(self, run: Run) -> None:
         """Go on where an unfinished run stopped."""
@@ -212,7 +219,8 @@ class _Session:
                         break
                     at += size
                     rate = size / max(seconds, 1e-9)
-                    limit = 1000 if limit == 1 else max(1000, min(int(rate * KERNEL_SECONDS), 2 * limit))
+                    least = self.engine.least
+                    limit = least if limit == 1 else max(least, min(int(rate * KERNEL_SECONDS), 2 * limit))
                     if self.step in self.ends:
                         self._record()
                     if checkpoint is not None and time.perf_counter() - saved > CHECKPOINT_SECONDS:
@@ -249,6 +257,8 @@ class _Session:
         y = self.engine.outputs()
         worst = float(np.abs(y).max()) if np.isfinite(y).all() else float("nan")
         size = f"an output reached {worst:.3g}" if np.isfinite(worst) else "an output is not a number"
+        if isinstance(self.engine, ExpectedEngine):
+            size = self.engine.symptom()
         text = (
             f"learning diverged at step {self.step} of {self.schedule.total}: {size} (limit {self.limit:.3g}; "
             f"largest target {self.limit / DIVERGED_AT:.3g}), state RMS {self.engine.state_rms():.3g}"

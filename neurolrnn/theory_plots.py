@@ -24,6 +24,8 @@ COLOURS = (BLUE, ORANGE, GREEN, PURPLE, SKY, YELLOW)
 MARKERS = ("o", "s", "^", "D", "v", "P")
 """Beside the colours, so that grey prints can be read too."""
 STAMP = "neurolrnn theory"
+RESOLVED = 1e-12
+"""Share of the largest predicted loss down to which it is drawn."""
 MOST_MODES = 6
 """Modes drawn; of more, the ones with the largest teacher."""
 
@@ -59,19 +61,17 @@ def _runs(runs: Run | Sequence[Run]) -> list[Run]:
     return found
 
 
-def _titles(runs: Sequence[Run]) -> list[str]:
-    """Name each run by rule and precision, and by its update where that tells runs apart."""
-    parts = []
+def run_titles(runs: Sequence[Run]) -> list[str]:
+    """Name each run by rule, feedback, precision and update; the same names get numbers."""
+    found: list[str] = []
     for run in runs:
-        e = run.experiment
-        precision = e.get("precision", {})
-        parts.append([
-            str(e.get("rule", {}).get("name", "?")),
-            "symmetric feedback" if run.feedback is None and e.get("rule", {}).get("name") == "rflo" else "",
-            str(precision.get("preset", "float" if run.numerics is None else "fixed point")),
-            str(e.get("training", {}).get("update", "")),
-        ])  # fmt: skip
-    return [", ".join(p for p in part if p) for part in parts]
+        e, precision = run.experiment, run.experiment.get("precision", {})
+        rule = e.get("rule", {})
+        feedback = "" if "feedback" not in rule else "feedback A" if run.feedback is None else "feedback R"
+        numbers = str(precision.get("preset", precision.get("name", "?")))
+        parts = (str(rule.get("name", "?")), feedback, numbers, str(e.get("training", {}).get("update", "")))
+        found.append(", ".join(part for part in parts if part))
+    return [f"{name}, run {i + 1}" if found.count(name) > 1 else name for i, name in enumerate(found)]
 
 
 def _steps(axes: Any) -> None:
@@ -112,7 +112,7 @@ def plot_modes(
 
     def paint(figure: Figure) -> None:
         axes = figure.subplots(4, len(found), sharex="col", sharey="row", squeeze=False)
-        for column, (prediction, title) in enumerate(zip(found, _titles(given), strict=True)):
+        for column, (prediction, title) in enumerate(zip(found, run_titles(given), strict=True)):
             _mode_column(axes[:, column], prediction, title, column == 0)
         handles, labels = axes[0, 0].get_legend_handles_labels()
         figure.legend(handles, labels, loc="outside lower center", ncols=min(len(labels), 4))
@@ -122,43 +122,71 @@ def plot_modes(
 
 def _mode_column(axes: Any, found: ModePrediction, title: str, first: bool) -> None:
     off = deviation_of(found)
-    where = f"{off.variable} of mode {off.mode + 1}, step {off.step:,}"
+    where = f"{off.variable} of mode {off.mode}, step {off.step:,}"
     notes = "".join(f"; {note}" for note in found.notes)
     axes[0].set_title(f"{title}\nlargest deviation {off.largest:.3g} ({where}){notes}", fontsize=9.5)
     size = np.abs(found.teacher[0] * found.teacher[1])
     shown = sorted(np.argsort(-size, kind="stable")[:MOST_MODES].tolist())
-    fine = np.interp(np.linspace(0, len(found.step) - 1, len(found.path.t)), np.arange(len(found.step)), found.step)
     for row, (name, lines) in enumerate(zip("abw", (found.path.a, found.path.b, found.path.w), strict=True)):
         for i, k in enumerate(shown):
             colour = COLOURS[i % len(COLOURS)]
             label = row == 0 and first
             axes[row].plot(
                 found.step, found.simulated[name][:, k], MARKERS[i % len(MARKERS)], color=colour, markersize=4.2,
-                markerfacecolor="none", markeredgewidth=1.0, label=f"mode {k + 1}, run" if label else None,
+                markerfacecolor="none", markeredgewidth=1.0, label=f"mode {k}, run" if label else None,
             )  # fmt: skip
-            axes[row].plot(fine, lines[:, k], color=colour, linewidth=1.5,
-                           label=f"mode {k + 1}, predicted" if label else None)  # fmt: skip
+            axes[row].plot(found.path_step, lines[:, k], color=colour, linewidth=1.5,
+                           label=f"mode {k}, predicted" if label else None)  # fmt: skip
             if name == "w":
                 axes[row].axhline(found.teacher[2][k], color=colour, linewidth=0.9, linestyle=":")
         if first:
             axes[row].set_ylabel(name + (", and w* (dotted)" if name == "w" else ""))
     steps = found.step[1:]
     axes[3].plot(steps, found.loss, ".", color=GREY, markersize=5, label="loss, run" if first else None)
-    axes[3].plot(steps, found.predicted_loss, color=BLACK, linewidth=1.3, label="loss, predicted" if first else None)
+    # Below, the prediction is a difference of nearly equal sums, and shows its own rounding.
+    least = RESOLVED * float(np.nanmax(found.predicted_loss))
+    axes[3].plot(steps, np.where(found.predicted_loss > least, found.predicted_loss, np.nan), color=BLACK,
+                 linewidth=1.3, label="loss, predicted" if first else None)  # fmt: skip
     positive = np.concatenate([found.loss, found.predicted_loss])
     if (positive[np.isfinite(positive)] > 0.0).all():
         axes[3].set_yscale("log")
+        low, high = axes[3].get_ylim()
+        axes[3].set_ylim(max(low, 0.1 * least), high)
     _steps(axes[3])
     axes[3].set_xlabel("time steps seen")
     if first:
         axes[3].set_ylabel("½‖ε‖² per step")
         # Their labels join those of the modes, which are read from the first row.
         for line in axes[3].get_lines():
-            axes[0].plot([], [], line.get_linestyle(), marker=line.get_marker(), color=line.get_color(),
+            axes[0].plot([], [], linestyle=line.get_linestyle(), marker=line.get_marker(), color=line.get_color(),
                          label=line.get_label())  # fmt: skip
 
 
 # --- alignment
+
+ALIGNMENT = {
+    "feedback_cosine": ("Feedback: cosine of A and R", "⟨A, R⟩ / (‖A‖ ‖R‖)"),
+    "alignment.AB": ("Student in the teacher's bases, lag 0", "‖diag‖ / ‖·‖ of Uᵀ A B V"),
+    "alignment.AWB": ("Student in the teacher's bases, lag 1", "‖diag‖ / ‖·‖ of Uᵀ A W B V"),
+}
+"""Curves of a run about alignment: title and axis."""
+
+
+def alignment_curves(run: Run) -> dict[str, Any]:
+    """Return the curves of a run that are about alignment, (points,) each, named as in its records.
+
+    Raises
+    ------
+    InputError
+        If it has none.
+    """
+    found = {key: np.asarray(run.records[key], float) for key in ALIGNMENT if key in run.records}
+    if not found:
+        raise InputError(
+            "the run has neither a feedback matrix nor a teacher, so nothing can align; take a rule with "
+            "feedback = 'random', or the task 'teacher-student'"
+        )
+    return found
 
 
 def plot_alignment(runs: Run | Sequence[Run], path: str | Path | None = None) -> Figure:
@@ -184,28 +212,19 @@ def plot_alignment(runs: Run | Sequence[Run], path: str | Path | None = None) ->
         If a run has neither, or the path cannot be written.
     """
     given = _runs(runs)
-    panels = {
-        "feedback_cosine": ("Feedback: cosine of A and R", "⟨A, R⟩ / (‖A‖ ‖R‖)"),
-        "alignment.AB": ("Student in the teacher's bases, lag 0", "‖diag‖ / ‖·‖ of Uᵀ A B V"),
-        "alignment.AWB": ("Student in the teacher's bases, lag 1", "‖diag‖ / ‖·‖ of Uᵀ A W B V"),
-    }
-    shown = [key for key in panels if any(key in run.records for run in given)]
-    if not shown:
-        raise InputError(
-            "the run has neither a feedback matrix nor a teacher, so nothing can align; take a rule with "
-            "feedback = 'random', or the task 'teacher-student'"
-        )
+    curves = [alignment_curves(run) for run in given]
+    shown = [key for key in ALIGNMENT if any(key in found for found in curves)]
 
     def paint(figure: Figure) -> None:
         axes = np.atleast_1d(figure.subplots(1, len(shown)))
         for panel, key in zip(axes, shown, strict=True):
-            title, label = panels[key]
+            title, label = ALIGNMENT[key]
             panel.set_title(title)
             lowest = 0.0
-            for i, (run, name) in enumerate(zip(given, _titles(given), strict=True)):
-                if key not in run.records:
+            for i, (run, found, name) in enumerate(zip(given, curves, run_titles(given), strict=True)):
+                if key not in found:
                     continue
-                curve = np.asarray(run.records[key], float)
+                curve = found[key]
                 panel.plot(
                     run.records["step"], curve, color=COLOURS[i % len(COLOURS)], label=name,
                     marker=MARKERS[i % len(MARKERS)], markersize=3.2, markevery=max(1, len(curve) // 12),
@@ -218,7 +237,8 @@ def plot_alignment(runs: Run | Sequence[Run], path: str | Path | None = None) ->
         lines = {line.get_label(): line for panel in axes for line in panel.get_lines() if line.get_label()[0] != "_"}
         figure.legend(list(lines.values()), list(lines), loc="outside lower center", ncols=min(len(lines), 3))
         figure.suptitle(
-            "Only the feedback cosine says something once learning has ended: the shares follow from A B → A* B*.",
+            "Once learning has ended only the feedback cosine says something: the shares tend to the teacher's own, "
+            "trivially, as A B → A* B*.",
             fontsize=9.5, x=0.01, ha="left", color=GREY,
         )  # fmt: skip
 
@@ -253,7 +273,7 @@ def plot_spectra(runs: Run | Sequence[Run], path: str | Path | None = None) -> F
             panel.remove()
         top = max((float(r.spectrum.values.max(initial=0.0)) for r in reports), default=0.0)
         lowest = top * 1e-18
-        for i, (report, title) in enumerate(zip(reports, _titles(given), strict=True)):
+        for i, (report, title) in enumerate(zip(reports, run_titles(given), strict=True)):
             panel, spectrum, bound = axes[i // columns, i % columns], report.spectrum, report.bound
             says = f"bound {bound.bound}" if bound.informative else f"no bound below {bound.limit}"
             panel.set_title(

@@ -8,11 +8,12 @@ from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
 from neurolrnn.errors import InputError, choose, positive_integer, real_number
-from neurolrnn.rules import RULES, Rule
+from neurolrnn.precision import Precision
+from neurolrnn.rules import RFLO, RULES, Rule
 
 Group = Literal["A", "W", "B"]
 GROUPS: tuple[str, ...] = get_args(Group)
-Update = Literal["online", "episode"]
+Update = Literal["online", "episode", "expected"]
 UPDATES: tuple[str, ...] = get_args(Update)
 LossSteps = Literal["all", "final"]
 LOSS_STEPS: tuple[str, ...] = get_args(LossSteps)
@@ -42,7 +43,9 @@ class Training:
         η, at least 0, for all weights or per group: ``{"A": 0.03, "W": 0.003, "B": 0.003}``. A dict must name
         every group that is learned.
     update : str
-        ``"online"`` updates at every step, ``"episode"`` once after the sequences of a batch.
+        ``"online"`` updates at every step, ``"episode"`` once after the sequences of a batch. ``"expected"`` makes the
+        updates that a teacher-student task gives on average, in float64: one per step, the mean over the steps of a
+        sequence; with ``loss_steps="final"`` one per sequence.
     epochs : int
         How often the training sequences are seen.
     batch : int
@@ -62,6 +65,9 @@ class Training:
     ranges : bool
         Whether each point also keeps minimum, 1st percentile, median, 99th percentile and maximum of every variable
         at that step, as curves ``range.<variable>.<quantile>``.
+    horizon : int or "inf", optional
+        Of ``update="expected"``: number of steps T over which the average is taken. Default: the length of the task's
+        sequences; ``"inf"`` is the stationary network.
 
     Raises
     ------
@@ -80,6 +86,7 @@ class Training:
     shuffle: bool = True
     records: int = 50
     ranges: bool = False
+    horizon: int | Literal["inf"] | None = None
 
     def __post_init__(self) -> None:
         def put(name: str, value: Any) -> None:
@@ -109,6 +116,13 @@ class Training:
         for name in ("shuffle", "ranges"):
             if not isinstance(getattr(self, name), bool):
                 raise InputError(f"{name} = {getattr(self, name)!r}; true or false is needed")
+        put("horizon", _horizon(self.horizon))
+        if self.update == "expected" and self.ranges:
+            raise InputError("ranges = True: an expected run has no inputs and states whose ranges there would be")
+        if self.update != "expected" and self.horizon is not None:
+            raise InputError(
+                f"horizon = {self.horizon!r} belongs to update = 'expected', not to {self.update!r}; leave it out"
+            )
 
     @property
     def rates(self) -> dict[str, float]:
@@ -141,6 +155,7 @@ class Training:
             "shuffle": self.shuffle,
             "records": self.records,
             "ranges": self.ranges,
+            **({"horizon": self.horizon} if self.update == "expected" else {}),
         }
 
 
@@ -152,14 +167,49 @@ def _groups(value: Any) -> tuple[str, ...]:
     return tuple(group for group in GROUPS if group in value)
 
 
+def _horizon(value: Any) -> int | Literal["inf"] | None:
+    if value is None or value == "inf" or (isinstance(value, float) and value == math.inf):
+        return None if value is None else "inf"
+    if isinstance(value, str):
+        raise InputError(f'horizon = {value!r}; a number of steps or "inf" is needed')
+    return positive_integer("horizon", value)
+
+
+def choose_precision(precision: Precision | None, training: Training) -> Precision:
+    """Return the precision of a run, by default float32; expected runs are calculated in float64 and nothing else.
+
+    Raises
+    ------
+    InputError
+        If another precision is asked for in an expected run.
+    """
+    if training.update != "expected":
+        return Precision.float32() if precision is None else precision
+    if precision is not None and precision.name != "float64":
+        raise InputError(
+            f"precision {precision.name!r}: update = 'expected' calculates averages in float64, which no format "
+            "rounds; leave precision out, or simulate with update = 'online'"
+        )
+    return Precision.float64()
+
+
 def check_rule(rule: Rule, training: Training) -> None:
     """Refuse a rule that cannot update as often as the training asks.
 
     Raises
     ------
     InputError
-        If the rule has no gradient before the end of an episode and updates are asked for at every step.
+        If the rule has no gradient before the end of an episode and updates are asked for at every step, or if an
+        option of the rule or the training has no meaning in an expected run.
     """
+    if training.update == "expected" and isinstance(rule, RFLO):
+        if rule.storage == "factored" and (training.bounds["W"] < math.inf or training.bounds["B"] < math.inf):
+            raise InputError(
+                "clamp: factored storage clamps its factors, which an expected run does not hold; take "
+                "rule.storage = 'dense'"
+            )
+        if rule.basis == "schur":
+            raise InputError("rule.basis = 'schur' is of simulated runs; leave it out in an expected one")
     if training.update == "online" and not rule.online:
         online = ", ".join(name for name, kind in RULES.items() if kind.online)
         raise InputError(

@@ -79,7 +79,7 @@ def compare(case: Case) -> int:
     w = engine._weights
     weights = {
         "A": w.A.tolist(),
-        "W": w.Wt.T.tolist(),
+        "W": numbers.landings["W"].format.encode(case.network.W).tolist(),  # however the kernel holds it
         "B": w.Bt.T.tolist(),
         "R": None if case.R is None else w.R.tolist(),
     }
@@ -197,8 +197,9 @@ def cases(draw: Any, name: str, wide: bool = False, largest: int = 12) -> Case:
         clamp=draw(st.sampled_from((None, None, 0.5))),
     )  # fmt: skip
     network = Network.random(
-        m, n, o, leak=draw(st.sampled_from((1.0, 0.3))), seed=int(rng.integers(1e6)), output_scale=1.0
-    )
+        m, n, o, leak=draw(st.sampled_from((1.0, 0.3))), seed=int(rng.integers(1e6)), output_scale=1.0,
+        kind=draw(st.sampled_from(("gaussian", "gaussian", "block"))),
+    )  # fmt: skip
     R = None if symmetric else rng.normal(0, 1, (o, n))
     return Case(
         Precision(**options), network, rule, name, training, Sequences.from_arrays(inputs, targets, mask=masks), loss,

@@ -391,7 +391,7 @@ def test_there_are_no_other_fixed_points(key: str) -> None:
     seen = set()
     for _ in range(150):
         y0 = np.array([*rng.normal(size=2), rng.uniform(-0.95, 0.95)])
-        found = root(lambda y: np.ravel(system._update(*y[:, np.newaxis])[:3]), y0, tol=1e-13)
+        found = root(lambda y: np.ravel(system.evaluate(*y[:, np.newaxis])[:3]), y0, tol=1e-13)
         a, b, w = found.x
         if not found.success or abs(w) > 0.999 or np.abs(found.fun).max() > 1e-10:
             continue

@@ -1,8 +1,8 @@
 """braintrace: D-RTRL of a leaky cell, updated at every step, compiled over the whole sequence.
 
-D-RTRL keeps the diagonal of ∂h_t/∂h_{t-1} without its path through W, which for this network is 1 - α: RFLO with symmetric
-feedback and a trace per synapse. The read-out stands outside the learner: inside, a weight that no hidden state depends
-on has gradient 0 with the default, single-step method.
+D-RTRL keeps the diagonal of ∂h_t/∂h_{t-1} without its path through W, which for this network is 1 - α: RFLO with
+symmetric feedback and a trace per synapse. The read-out stands outside the learner: inside, a weight that no hidden
+state depends on has gradient 0 with the default, single-step method.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """JAX: ``jit`` around ``lax.scan``, weights donated and carried, losses stacked by the scan.
 
-What is fastest on a CPU was looked for: the scan unrolled four times; weights input-major where they learn; products with
-fixed input weights taken out of the loop, as one matrix product; block rows of the triangle in the Schur basis; halves
-instead of interleaved pairs where W is block-diagonal.
+What is fastest on a CPU was looked for: the scan unrolled four times; weights input-major where they learn; products
+with fixed input weights taken out of the loop, as one matrix product; block rows of the triangle in the Schur basis;
+halves instead of interleaved pairs where W is block-diagonal.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from benchmarks.work import DENSE_UP_TO, Program, Weights, Work
+from benchmarks.work import Program, Weights, Work
 
 VERSION = f"jax {jax.__version__}"
 UNROLL = 4
@@ -164,28 +164,27 @@ def rflo_schur(work: Work) -> Program:
     )  # fmt: skip
 
 
-def rflo_block(work: Work) -> Program:
-    """W of rotations: elementwise, with the first and the second units of the pairs in two halves."""
-    half = work.n // 2
-    order = np.r_[0 : work.n : 2, 1 : work.n : 2]
+def rflo_blocks(work: Work) -> Program:
+    """W normal, so T is 2 x 2 blocks: elementwise, with the first and the second units of the pairs in two halves."""
+    net, half = work.net, work.n // 2
+    units, blocks, Q = work.pairs
+    order = units.T.ravel()
     back = np.argsort(order)
-    cos, sin = map(_f, work.rotations)
-    if work.n > DENSE_UP_TO:  # no network is read back at this size; the same laws
-        rng = np.random.default_rng(work.seed)
-        A, B = rng.normal(0.0, work.n**-0.5, (work.n_out, work.n)), rng.normal(0.0, 0.075, (work.n, work.n_in))
-    else:
-        A, B = work.net.A, work.net.B
+    a, b, c, d = (_f(blocks[:, i, j]) for i in (0, 1) for j in (0, 1))
+
+    def into(rows: Any) -> Any:
+        return (rows if Q is None else rows @ Q)[:, order]
 
     def recur(h: Any) -> Any:
         first, second = h[:half], h[half:]
-        return jnp.concatenate([cos * first - sin * second, sin * first + cos * second])
+        return jnp.concatenate([a * first + b * second, c * first + d * second])
 
     def read(held: Any) -> list[Weights]:
         A, M, N = held
-        return _joined(work, (A[:, back], M[:, back], N))
+        return _joined(work, (A[:, back], M[:, back], N), Q)
 
-    step = _factored_step(*_constants(work), _f(work.feedback[:, order]), recur)
-    return _scan(work, _factors(work, A[:, order]), _activity(work), step, read, fixed=_f(B[order].T))
+    step = _factored_step(*_constants(work), _f(into(work.feedback)), recur)
+    return _scan(work, _factors(work, into(net.A)), _activity(work), step, read, fixed=_f(into(net.B.T)))
 
 
 # --- several sequences side by side
@@ -293,7 +292,7 @@ PROGRAMS = {
     "rflo dense": rflo_dense,
     "rflo factored": rflo_factored,
     "rflo factored, Schur basis": rflo_schur,
-    "rflo block-diagonal": rflo_block,
+    "rflo factored, Schur basis, blocks": rflo_blocks,
     "e-prop": eprop,
     "batch dense": batch_dense,
     "batch factored": batch_factored,

@@ -280,16 +280,16 @@ def learn_expected(net: Any, src: Any, c: Any, w: Any, updates: int, first: int,
             prepare(s, net, src, c, w)
             now = stationary(src, c, w) if c.steps == 0 else finite(src, c, w)
             size = inner_sum(w.D, w.D) + inner_sum(w.X, w.X) + inner_sum(w.B, w.B)
-            if not now <= c.limit or not size * fastest < np.inf:
+            if not now <= c.limit or not size * fastest * c.scale**2 < np.inf:
                 net.lost[s] = first + k
                 break
             while at < points.shape[0] and points[at] == k:
                 loss[at, s] = now
                 at += 1
             if k < updates:
-                alpha = net.leak[s]
+                alpha = net.leak[s] * c.scale
                 if c.rates[0] != 0.0:
-                    step(net.A[s], net.velocity_A[s], w.D, 1.0, 0, c)
+                    step(net.A[s], net.velocity_A[s], w.D, c.scale, 0, c)
                 if c.rates[1] != 0.0:
                     step(net.W[s], net.velocity_W[s], w.X, alpha, 1, c)
                 if c.rates[2] != 0.0:

@@ -83,6 +83,8 @@ class Terms(NamedTuple):
     bounds: Array
     """(3,) clamp of A, W, B."""
     momentum: float
+    scale: float
+    """Factor of every update, such as the number of sequences side by side."""
     limit: float
     """Loss beyond which a student has diverged."""
 

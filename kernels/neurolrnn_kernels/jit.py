@@ -44,7 +44,7 @@ def part(function: Callable[..., Any]) -> Any:
     A call would pass every array of every named tuple on the stack, some hundred numbers: more than a small network's
     step.
     """
-    return njit(nogil=True, error_model="numpy", _nrt=False, forceinline=True)(function)
+    return njit(nogil=True, error_model="numpy", _nrt=False, inline="always")(function)
 
 
 def is_integer(array: Any) -> bool:

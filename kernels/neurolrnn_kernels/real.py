@@ -13,8 +13,10 @@ import numpy as np
 
 from neurolrnn_kernels.jit import inlined
 from neurolrnn_kernels.simd import dot
+from neurolrnn_kernels.tiles import add_outer, add_rows, subtract_outer
 
-BLOCK = 8
+BAND = 128
+"""Rows of a matrix that are multiplied at a time: few enough to stream, enough to keep the sums in registers."""
 
 
 def clear(acc: Any) -> None:
@@ -24,63 +26,27 @@ def clear(acc: Any) -> None:
 
 
 @inlined
-def add_rows(acc: Any, Wt: Any, x: Any, first: int, last: int, columns: int) -> None:
-    """Add ``Σ_j x[j] Wt[j]`` for j from first to last, in index order, eight rows to a pass over the accumulator.
-
-    Only the first ``columns`` of the rows are read.
-    """
-    whole = first + (last - first) // BLOCK * BLOCK
-    for b in range(acc.shape[0]):
-        a = acc[b]
-        for j in range(first, whole, BLOCK):
-            x0 = x[b, j]
-            x1 = x[b, j + 1]
-            x2 = x[b, j + 2]
-            x3 = x[b, j + 3]
-            x4 = x[b, j + 4]
-            x5 = x[b, j + 5]
-            x6 = x[b, j + 6]
-            x7 = x[b, j + 7]
-            w0 = Wt[j]
-            w1 = Wt[j + 1]
-            w2 = Wt[j + 2]
-            w3 = Wt[j + 3]
-            w4 = Wt[j + 4]
-            w5 = Wt[j + 5]
-            w6 = Wt[j + 6]
-            w7 = Wt[j + 7]
-            for i in range(columns):
-                s = a[i] + w0[i] * x0
-                s += w1[i] * x1
-                s += w2[i] * x2
-                s += w3[i] * x3
-                s += w4[i] * x4
-                s += w5[i] * x5
-                s += w6[i] * x6
-                a[i] = s + w7[i] * x7
-        for j in range(whole, last):
-            x0 = x[b, j]
-            w0 = Wt[j]
-            for i in range(columns):
-                a[i] += w0[i] * x0
+def add_all(acc: Any, W: Any, x: Any, first: int, last: int) -> None:
+    """Add ``Σ_j x[:, j] W[j]``, j from first to last, a band of rows of W after the other."""
+    for j in range(first, last, BAND):
+        add_rows(acc, x, W, j, min(j + BAND, last), W.shape[1])
 
 
 def matvec(v: Any, work: Any, term: int, acc: Any, Wt: Any, x: Any) -> None:
-    add_rows(acc, Wt, x, 0, Wt.shape[0], Wt.shape[1])
+    add_all(acc, Wt, x, 0, Wt.shape[0])
 
 
 def recur_dense(v: Any, work: Any, acc: Any, W: Any, h: Any) -> None:
-    add_rows(acc, W, h, 0, W.shape[0], W.shape[1])
+    add_all(acc, W, h, 0, W.shape[0])
 
 
 def recur_triangle(v: Any, work: Any, acc: Any, W: Any, h: Any) -> None:
-    # Eight rows at a time, as far as the longest of them reaches, in whole vectors of 16.
-    Wt = W.Wt
-    n = Wt.shape[0]
-    for first in range(0, n, BLOCK):
-        last = min(first + BLOCK, n)
-        reach = min((last + 16) // 16 * 16, n)
-        add_rows(acc, Wt, h, first, last, reach)
+    # A narrow band reads fewer zeros beyond its rows, a wide one keeps its sums longer in registers.
+    n = W.Wt.shape[0]
+    band = 32 if n <= 512 else 64
+    for j in range(0, n, band):
+        last = min(j + band, n)
+        add_rows(acc, h, W.Wt, j, last, min((last + 16) // 16 * 16, n))
 
 
 def recur_blocks(v: Any, work: Any, acc: Any, W: Any, h: Any) -> None:
@@ -123,55 +89,21 @@ def scale(v: Any, work: Any, out: Any, rate: Any, x: Any, t: int) -> None:
             out[b, i] = rate * x[b, i]
 
 
-@inlined
-def subtract_row(row: Any, p: Any, g: Any, j: int) -> None:
-    """Subtract ``Σ_b p[b, j] g[b]`` from a row of weights, term after term, four to a pass."""
-    terms = p.shape[0]
-    whole = terms - terms % 4
-    for b in range(0, whole, 4):
-        p0 = p[b, j]
-        p1 = p[b + 1, j]
-        p2 = p[b + 2, j]
-        p3 = p[b + 3, j]
-        g0 = g[b]
-        g1 = g[b + 1]
-        g2 = g[b + 2]
-        g3 = g[b + 3]
-        for i in range(row.shape[0]):
-            s = row[i] - p0 * g0[i]
-            s -= p1 * g1[i]
-            s -= p2 * g2[i]
-            row[i] = s - p3 * g3[i]
-    for b in range(whole, terms):
-        pj = p[b, j]
-        gb = g[b]
-        for i in range(row.shape[0]):
-            row[i] -= pj * gb[i]
-
-
 def descend(v: Any, work: Any, Wt: Any, H: Any, p: Any, g: Any, t: int) -> None:
-    for j in range(Wt.shape[0]):
-        subtract_row(Wt[j], p, g, j)
+    subtract_outer(Wt, p, g)
 
 
 def descend_matvec(v: Any, vd: Any, work: Any, Wt: Any, H: Any, p: Any, g: Any, acc: Any, h: Any, t: int) -> None:
-    # The rows of a block are updated and multiplied while they are in the first cache: one pass over W.
+    # The rows of a band are updated and multiplied while they are in the first cache: one pass over W.
     rows = Wt.shape[0]
-    for first in range(0, rows, BLOCK):
-        last = min(first + BLOCK, rows)
-        for j in range(first, last):
-            subtract_row(Wt[j], p, g, j)
-        add_rows(acc, Wt, h, first, last, Wt.shape[1])
+    for first in range(0, rows, 16):
+        last = min(first + 16, rows)
+        subtract_outer(Wt[first:last], p[:, first:last], g)
+        add_rows(acc, h, Wt, first, last, Wt.shape[1])
 
 
 def accumulate(v: Any, G: Any, p: Any, g: Any) -> None:
-    for j in range(G.shape[0]):
-        row = G[j]
-        for b in range(p.shape[0]):
-            pj = p[b, j]
-            gb = g[b]
-            for i in range(G.shape[1]):
-                row[i] += pj * gb[i]
+    add_outer(G, p, g)
 
 
 def apply(v: Any, work: Any, W: Any, H: Any, G: Any, V: Any, momentum: Any, rate: Any, t: int) -> None:

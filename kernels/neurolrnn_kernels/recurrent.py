@@ -47,7 +47,7 @@ def recur(v: Any, work: Any, acc: Any, W: Any, h: Any) -> None:
     _pick(acc, getattr(type(W), "__name__", ""))(v, work, acc, W, h)
 
 
-@overload(recur)
+@overload(recur, jit_options={"forceinline": True})
 def _recur(v: Any, work: Any, acc: Any, W: Any, h: Any) -> Callable[..., Any]:
     return _pick(acc, W.instance_class.__name__ if isinstance(W, types.BaseNamedTuple) else "")
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Literal, NamedTuple
 
 from neurolrnn.errors import InputError
@@ -88,7 +90,7 @@ class Measured(NamedTuple):
 
     numbers: dict[str, Any]
     """All that the verdict depends on; plain data."""
-    curves: dict[str, Any] = {}
+    curves: Mapping[str, Any] = MappingProxyType({})
     """What only the picture needs."""
 
 
@@ -116,10 +118,8 @@ class Claim:
     """Functions and pages that have more."""
     measure: Callable[[Setting], Measured]
     judge: Callable[[dict[str, Any]], Judgement]
-    draw: Callable[[Any, Measured], None] | None = None
-    """Draws on an empty figure of matplotlib."""
-    size: tuple[float, float] = (9.6, 3.9)
-    """Of the picture, in inches."""
+    draw: Callable[[Measured, Path], object] | None = None
+    """Draws the picture into a file."""
     source: Source = "paper"
     """Who makes the statement."""
     cost: float = 1.0

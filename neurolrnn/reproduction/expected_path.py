@@ -1,25 +1,30 @@
-"""Many exact expected updates in a row."""
+"""Many exact expected updates in a row, with stops."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from neurolrnn.network import Network
-from neurolrnn.theory import expected_update
+from neurolrnn.theory import ExpectedLearning, expected_learning
+
+MOST = 4000
+"""Updates in one call, so that Ctrl-C is served."""
 
 
 def expected_path(
-    student: Network, teacher: Network, rule: str, rate: float, counts: Sequence[int], **options: Any
-) -> list[Network]:
-    """Return the student after each number of updates."""
-    found, done = [], 0
+    students: Network | Sequence[Network], teacher: Network, rule: str, rate: float, counts: Sequence[int],
+    **options: Any,
+) -> Iterator[ExpectedLearning]:  # fmt: skip
+    """Yield the result after each number of updates; every one counts from the stop before.
+
+    A student that has diverged stays where it is: without a stationary state there is no expected update.
+    """
+    stack: Sequence[Network] = (students,) if isinstance(students, Network) else students
+    done = 0
     for count in counts:
-        for _ in range(done, count):
-            step = expected_update(student, teacher, rule, **options)
-            student = student.replace(
-                A=student.A - rate * step.dA, W=student.W - rate * step.dW, B=student.B - rate * step.dB
-            )
-        done = count
-        found.append(student)
-    return found
+        while done < count:
+            size = min(MOST, count - done)
+            result = expected_learning(stack, teacher, rule, learning_rate=rate, updates=size, records=1, **options)
+            stack, done = result.networks, done + size
+        yield result

@@ -22,6 +22,8 @@ from neurolrnn.reproduction.setup import (
     four_modes,
     impulses,
     learn,
+    one_unit,
+    painted,
 )
 from neurolrnn.tasks.teacher_student import aligned_teacher
 from neurolrnn.theory import ModeEquations, expected_update, stationary
@@ -43,11 +45,12 @@ def _at_optimum(setting: Setting, count: int) -> dict[str, float]:
     largest = {way.name: 0.0 for way in WAYS}
     for k in range(count):
         teacher = four_modes(seed=setting.seed + k)
-        S = np.eye(4) + 0.3 * rng.normal(size=(4, 4))
-        student = Network(teacher.A @ S, np.linalg.solve(S, teacher.W @ S), np.linalg.solve(S, teacher.B))
+        S: Array = np.eye(4) + 0.3 * rng.normal(size=(4, 4))
+        W, B = (np.linalg.solve(S, M).astype(np.float64) for M in (teacher.W @ S, teacher.B))
+        student = Network(teacher.A @ S, W, B)
         R = rng.normal(size=(4, 4))
         for way in WAYS:
-            update = expected_update(student, teacher, way.name, **way.options, **({"R": R} if way.random else {}))
+            update = expected_update(student, teacher, way.name, **way.given(R))
             scale = max(float(np.abs(x).max()) for x in (student.A, student.W, student.B)) ** 3
             largest[way.name] = max(largest[way.name], _size(update) / scale)
     return largest
@@ -100,13 +103,13 @@ def _saddle(seed: int, count: int) -> dict[str, float]:
 def _escape(way: Way, size: float) -> tuple[Array, Array]:
     """Return times and losses of the kernels' run from a = b = size."""
     teacher = aligned_teacher([math.sqrt(C)], [math.sqrt(C)], [W_STAR])
-    student = Network([[size]], [[W_START]], [[size]])
+    student = one_unit(size, W_START, size)
     updates = round((12.0 + 1.1 * math.log(1.0 / size)) / RATE)
     run = learn(
         student, impulses(teacher, STEPS), way.episode(np.array([[A_HAT]])), RATE, update="episode", epochs=updates,
         records=updates,
     )  # fmt: skip
-    return RATE * np.arange(updates), np.asarray(run.loss) * STEPS
+    return RATE * np.arange(updates, dtype=np.float64), np.asarray(run.loss) * STEPS
 
 
 def _half_time(t: Array, loss: Array) -> float:
@@ -187,7 +190,7 @@ CLAIMS = (
         "nl.theory.stationary; docs/theory.md, Where learning stands still",
         _measure,
         _judge,
-        _draw,
+        painted(_draw, "fixed-points"),
         cost=2.0,
     ),
 )

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -10,6 +11,7 @@ from numpy.typing import NDArray
 
 from neurolrnn.network import Network
 from neurolrnn.precision import Precision
+from neurolrnn.reproduction.claims import Measured
 from neurolrnn.rules import BPTT, RFLO, RTRL, Rule, TruncatedBPTT
 from neurolrnn.run import Run
 from neurolrnn.simulate import simulate
@@ -35,6 +37,11 @@ class Way(NamedTuple):
     random: bool
     """Whether the error comes back through R."""
 
+    def given(self, R: Array | None = None, a_hat: object = None) -> dict[str, Any]:
+        """Return the options that a function of the theory takes, with R or â if the rule has feedback of its own."""
+        own = {"R": R, "a_hat": a_hat} if self.random else {}
+        return {**self.options, **{key: value for key, value in own.items() if value is not None}}
+
     def online(self, R: Array) -> Rule:
         """Return the rule that updates at every step; RTRL is the online form of BPTT."""
         return RTRL() if self.name == "bptt" else self.episode(R)
@@ -58,6 +65,11 @@ def four_modes(n_in: int = 4, n_rec: int = 4, n_out: int = 4, seed: int = 0) -> 
     return aligned_teacher(root, root, MEMORIES, n_in=n_in, n_rec=n_rec, n_out=n_out, rotate=True, seed=seed)
 
 
+def one_unit(a: float, w: float, b: float) -> Network:
+    """Return a network of one unit."""
+    return Network(np.array([[a]]), np.array([[w]]), np.array([[b]]))
+
+
 def impulses(teacher: Network, steps: int) -> Task:
     """Return a task whose episodes make the expected update: one impulse per input, seen to its end.
 
@@ -77,7 +89,9 @@ def white(teacher: Network, steps: int, seed: int, burn: int = 0) -> Task:
     return Task("white noise", Sequences.from_arrays(x, outputs(teacher, x), mask=mask))
 
 
-def learn(student: Network, task: Task, rule: Rule, rate: float, precision: Precision | None = None, **options: Any) -> Run:
+def learn(
+    student: Network, task: Task, rule: Rule, rate: float, precision: Precision | None = None, **options: Any
+) -> Run:
     """Simulate, and go on only if the run was not interrupted.
 
     Raises
@@ -141,3 +155,16 @@ def diagonal_share(matrix: Array) -> float:
 def cosine(X: Array, Y: Array) -> float:
     """Return the cosine of the angle between two matrices."""
     return float((X * Y).sum() / (np.linalg.norm(X) * np.linalg.norm(Y)))
+
+
+def painted(
+    paint: Callable[[Any, Measured], None], name: str, size: tuple[float, float] = (9.6, 3.9)
+) -> Callable[[Measured, Path], object]:
+    """Return a function that writes a picture, from one that paints an empty figure of matplotlib."""
+
+    def write(measured: Measured, path: Path) -> object:
+        from neurolrnn.theory_plots import draw
+
+        return draw(size, lambda figure: paint(figure, measured), path, name)
+
+    return write

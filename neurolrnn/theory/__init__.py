@@ -1,6 +1,21 @@
 """Theory of learning in linear recurrent networks: what the rules do in expectation, computed without simulation."""
 
 from neurolrnn.theory.colour import InputColour
+from neurolrnn.theory.complex_modes import (
+    ComplexModes,
+    ComplexTrajectory,
+    ComplexUpdate,
+    complex_network,
+    pairs_of,
+    rotation_blocks,
+)
+from neurolrnn.theory.complex_stability import (
+    ComplexSaddle,
+    ComplexStability,
+    complex_jacobian,
+    complex_saddle,
+    complex_stability,
+)
 from neurolrnn.theory.expected import ExpectedUpdate, expected_update
 from neurolrnn.theory.expected_learning import ExpectedLearning, expected_learning
 from neurolrnn.theory.mode_equations import ModeEquations, ModeTrajectory, ModeUpdate, modes
@@ -19,6 +34,7 @@ from neurolrnn.theory.mode_stability import (
     trace_determinant,
     wrong_sign_window,
 )
+from neurolrnn.theory.phase_portrait import Portrait, portrait
 from neurolrnn.theory.rank import (
     RankBound,
     RankReport,
@@ -32,23 +48,38 @@ from neurolrnn.theory.rank import (
     spectrum,
 )
 from neurolrnn.theory.rounding import bits_needed, loss_floor
+from neurolrnn.theory.rule_maps import StabilityMap, rank_bounds, rate_rows, stability_map
+from neurolrnn.theory.run_modes import ModeDeviation, ModePrediction, mode_deviation, predict_modes
 from neurolrnn.theory.stationary_points import Stationary, stationary
 
 __all__ = [
+    "ComplexModes",
+    "ComplexSaddle",
+    "ComplexStability",
+    "ComplexTrajectory",
+    "ComplexUpdate",
     "ExpectedLearning",
     "ExpectedUpdate",
     "InputColour",
+    "ModeDeviation",
     "ModeEquations",
+    "ModePrediction",
     "ModeTrajectory",
     "ModeUpdate",
+    "Portrait",
     "RankBound",
     "RankReport",
     "Spectrum",
     "Stability",
+    "StabilityMap",
     "Stationary",
     "advise_start",
     "bits_needed",
     "classify",
+    "complex_jacobian",
+    "complex_network",
+    "complex_saddle",
+    "complex_stability",
     "crossings",
     "effective_rank",
     "eigenvalues",
@@ -59,15 +90,23 @@ __all__ = [
     "jacobian",
     "largest_stable_step",
     "loss_floor",
+    "mode_deviation",
     "modes",
     "numerical_rank",
+    "pairs_of",
     "participation_ratio",
+    "portrait",
+    "predict_modes",
     "rank_bound",
+    "rank_bounds",
     "rank_report",
     "rate",
+    "rate_rows",
+    "rotation_blocks",
     "slowest",
     "spectrum",
     "stability",
+    "stability_map",
     "stationary",
     "trace_determinant",
     "wrong_sign_window",

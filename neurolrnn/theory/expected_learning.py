@@ -168,18 +168,20 @@ class ExpectedLearner:
             lost=np.full(len(self._students), -1, np.int64),
         )
         self._source = Source(
-            star.A, star.V, star.N, power, *map(np.ascontiguousarray, (path.CF, path.CG, path.F, path.G, path.C.T))
-        )
+            _own(star.A), _own(star.V), _own(star.N), power,
+            _own(path.CF), _own(path.CG), _own(path.F), _own(path.G), _own(path.C.T),
+        )  # fmt: skip
         rates, bounds = training.rates, training.bounds
         self._terms = Terms(
             carry=CARRIES.get(rule, DENSE),
             symmetric=R is None,
             lags=0 if lags == math.inf else int(lags),
             steps=0 if horizon == math.inf else int(horizon),
-            share=path.share,
+            share=_own(path.share),
             rates=np.array([rates[g] for g in GROUPS]),
             bounds=np.array([bounds[g] for g in GROUPS]),
             momentum=training.momentum,
+            scale=1.0,
             limit=DIVERGED_AT * max(1.0, 0.5 * power),
         )
         self._work = _room(first, star, path)
@@ -191,13 +193,15 @@ class ExpectedLearner:
         """(S,) number of updates after which a student had diverged, -1 while it has not."""
         return self.net.lost
 
-    def run(self, updates: int, points: NDArray[np.int64]) -> Matrix:
-        """Make some updates; return the loss after each of the numbers of updates ``points``, (points, S).
+    def run(self, updates: int, points: NDArray[np.int64], scale: float = 1.0) -> Matrix:
+        """Make some updates, ``scale`` times as large; return the loss after each number of them in ``points``.
 
-        Points count from here, rise, and may include ``updates``. Losses of students that have diverged are NaN.
+        Points count from here, rise, and may include ``updates``. The loss is (points, S), NaN for students that have
+        diverged.
         """
         loss = np.full((len(points), len(self._students)), math.nan)
-        learn_expected(self.net, self._source, self._terms, self._work, updates, self.done, points, loss)
+        terms = self._terms._replace(scale=float(scale))
+        learn_expected(self.net, self._source, terms, self._work, updates, self.done, points, loss)
         self.done += updates
         return loss
 
@@ -205,6 +209,11 @@ class ExpectedLearner:
         """Return the students as they are now."""
         weights = zip(self.net.A, self.net.W, self.net.B, self._students, strict=True)
         return tuple(Network(A, W, B, s.leak) for A, W, B, s in weights)
+
+
+def _own(array: Matrix) -> Matrix:
+    """Return a copy that may be written and is in C order: the kernel is compiled for one kind of array."""
+    return np.array(array, dtype=np.float64, order="C")
 
 
 def _same_sizes(students: Sequence[Network]) -> tuple[Network, ...]:

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from neurolrnn.errors import InputError, choose, positive_integer, real_number
 from neurolrnn.tables import text_table
 from neurolrnn.theory.mode_stability import classify, crossings, rate, slowest, trace_determinant
+from neurolrnn.theory.rank import RankBound, rank_bound
 from neurolrnn.theory.stationary_points import Array
 
 KINDS = ("stable node", "stable focus", "saddle", "unstable node", "unstable focus", "marginal")
@@ -174,3 +175,19 @@ def rate_table(rows: Sequence[RateRow]) -> str:
         ["rule", "w*", "slowest at s", "λ there", "λ at √|c|", f"as fast as {rows[0].rule} at s"],
         "lrlrr",
     )  # fmt: skip
+
+
+RANKED = (
+    ("rflo", "random"), ("rflo", "symmetric"), ("tbptt", "symmetric"), ("tbptt", "random"), ("eprop", "symmetric"),
+    ("eprop", "random"), ("rtrl", "symmetric"), ("bptt", "symmetric"), ("fa_bptt", "random"),
+)  # fmt: skip
+
+
+def rank_bounds(
+    n_rec: int, n_in: int, n_out: int, loss: str = "squared-error"
+) -> dict[tuple[str, str], RankBound]:  # fmt: skip
+    """Return the bound of every rule on the rank of [ΔW | ΔB], by rule and feedback; see :func:`rank_bound`."""
+    return {
+        (rule, feedback): rank_bound(rule, n_rec, n_in, n_out, feedback=feedback, loss=loss)
+        for rule, feedback in RANKED
+    }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -21,7 +22,7 @@ from neurolrnn.theory.stationary_points import Array
 MOST_GRADIENT_STEPS = 4000
 """Updates up to which they are predicted one by one; more are predicted by the differential equation."""
 BETWEEN = 8
-"""Predicted points between two recorded ones, over which the predicted loss is averaged as the recorded one is."""
+"""Points of the differential equation an interval, over which its loss is averaged as the recorded one is."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,7 +43,9 @@ class ModePrediction:
     off_diagonal: Array
     """Share of the student that is no mode, (points,)."""
     path: ModeTrajectory
-    """The prediction with :data:`BETWEEN` points an interval; its time is the number of updates."""
+    """The prediction at more points; its time is the number of updates."""
+    path_step: Array
+    """Steps of the run at the points of `path`."""
     by_steps: bool
     """Whether gradient steps were taken; otherwise the differential equation was solved, the limit η to 0."""
     notes: tuple[str, ...]
@@ -91,7 +94,8 @@ def deviation_of(found: ModePrediction) -> ModeDeviation:
     off = {k: np.where(np.isfinite(x), x, math.inf) for k, x in off.items()}
     worst = max(off, key=lambda k: float(off[k].max()))
     point, mode = np.unravel_index(int(off[worst].argmax()), off[worst].shape)
-    loss = np.abs(found.loss - found.predicted_loss)
+    # NaN where no error counted between two points.
+    loss = np.nan_to_num(np.abs(found.loss - found.predicted_loss), nan=0.0)
     return ModeDeviation(
         float(off[worst].max()), worst, int(mode), int(found.step[point]), float(off["a"].max()),
         float(off["b"].max()), float(off["w"].max()), float(loss.max()), float(found.off_diagonal.max()),
@@ -117,7 +121,9 @@ def predict_modes(run: Run, teacher: Network | None = None) -> ModePrediction:
     -----
     One update of an episode is the sum over its sequences and steps, so its expectation is the number of sequences
     (times T with ``loss_steps = "all"``) times that of :class:`ModeEquations`. An online update has, to first order
-    in η, the expectation of the mean over the steps. Momentum μ is taken as a rate of η/(1-μ).
+    in η, the expectation of the mean over the steps; ``update = "expected"`` makes just that. Momentum μ is taken as a
+    rate of η/(1-μ). Up to :data:`MOST_GRADIENT_STEPS` updates are predicted one by one, more by the differential
+    equation, which differs by O(η).
     """
     teacher = teacher or _teacher(run)
     frame = ModeFrame.of(run.initial, teacher, run.feedback)
@@ -128,28 +134,33 @@ def predict_modes(run: Run, teacher: Network | None = None) -> ModePrediction:
         )
     if "mode.a" not in run.records:
         raise InputError("the run has no curves of its modes; run it again with this version (and n_rec up to 256)")
-    equations, rates, per_step, notes = _equations(run, teacher, frame)
+    equations, rates, notes = _equations(run, teacher, frame)
     steps = np.concatenate([[0], np.asarray(run.records["step"]).astype(np.int64)])
-    t = np.interp(np.arange((len(steps) - 1) * BETWEEN + 1) / BETWEEN, np.arange(len(steps)), steps * per_step)
+    updates, even = _updates(run, steps)
     start = frame.modes(run.initial)
-    by_steps = bool(t[-1] <= MOST_GRADIENT_STEPS)
+    by_steps = bool(even and updates[-1] <= MOST_GRADIENT_STEPS)
     if by_steps:
-        path = equations.descend(*start, t, 1.0, rates)
+        path = equations.descend(*start, np.arange(updates[-1] + 1.0), 1.0, rates)
+        at = updates.astype(np.int64)
+        # The error counted is that before the update.
+        mean = [path.total_loss[i : max(j, i + 1)].mean() for i, j in pairwise(at.tolist())]
     else:
+        t = np.interp(np.arange((len(steps) - 1) * BETWEEN + 1) / BETWEEN, np.arange(len(steps)), updates)
         path = equations.flow(*start, t, rates)
-    fine = path.total_loss
-    mean = np.array([np.trapezoid(fine[i : i + BETWEEN + 1]) / BETWEEN for i in range(0, len(t) - 1, BETWEEN)])
-    noise = float(run.experiment["task"].get("noise", 0.0))
-    at = slice(None, None, BETWEEN)
+        at = np.arange(len(steps)) * BETWEEN
+        mean = [np.trapezoid(path.total_loss[i : j + 1]) / BETWEEN for i, j in pairwise(at.tolist())]
+    sampled = run.experiment["training"]["update"] != "expected"
+    noise = float(run.experiment["task"].get("noise", 0.0)) if sampled else 0.0
     return ModePrediction(
         steps,
         (np.array(teacher.origin["a"]), np.array(teacher.origin["b"]), np.array(teacher.origin["w"])),
         {k: np.vstack([x[np.newaxis], run.records[f"mode.{k}"]]) for k, x in zip("abw", start, strict=True)},
         {"a": path.a[at], "b": path.b[at], "w": path.w[at]},
         np.asarray(run.loss, float),
-        mean + 0.5 * run.network.n_out * noise**2,
+        np.array(mean) + 0.5 * run.network.n_out * noise**2,
         np.asarray(run.records["mode.off_diagonal"], float),
         path,
+        np.interp(path.t, updates, steps),
         by_steps,
         notes,
     )
@@ -168,10 +179,25 @@ def _teacher(run: Run) -> Network:
     )  # fmt: skip
 
 
-def _equations(
-    run: Run, teacher: Network, frame: ModeFrame
-) -> tuple[ModeEquations, dict[str, float], float, tuple[str, ...]]:
-    """Return the equations, the rate of each group per update, updates per step, and what is left out."""
+def _updates(run: Run, steps: NDArray[np.int64]) -> tuple[Array, bool]:
+    """Return the number of updates made after each number of steps, and whether all are of one size.
+
+    A last batch that is not full counts as the part of an update that it is.
+    """
+    training, task = run.experiment["training"], run.experiment["task"]
+    T, sequences = int(task["steps"]), int(task["sequences"])
+    lanes = min(int(training["batch"]), sequences)
+    groups = math.ceil(sequences / lanes)
+    epoch, group = np.divmod(steps // T, groups)
+    seen = np.minimum(group * lanes, sequences)
+    done = (epoch * sequences + seen) / lanes
+    if training["update"] != "episode" and training["loss_steps"] == "all":  # every step is an update
+        done = done * T + steps % T * np.minimum(lanes, sequences - seen) / lanes
+    return np.asarray(done, dtype=np.float64), sequences % lanes == 0
+
+
+def _equations(run: Run, teacher: Network, frame: ModeFrame) -> tuple[ModeEquations, dict[str, float], tuple[str, ...]]:
+    """Return the equations, the rate of each group per update, and what is left out."""
     training, task = run.experiment["training"], run.experiment["task"]
     rule: dict[str, Any] = run.experiment["rule"]
     if "steps" not in task or "sequences" not in task:
@@ -187,27 +213,24 @@ def _equations(
                 f"the feedback R is not aligned with teacher and student ({100 * rest:.3g} % of it is no mode), so the "
                 "modes do not learn by themselves; give the rule the R that aligned_student returns"
             )
-    T, sequences = int(task["steps"]), int(task["sequences"])
-    groups = math.ceil(sequences / int(training["batch"]))
-    worth = sequences / groups / (1.0 - training["momentum"])
-    if training["update"] == "online":
-        # Every step is an update with "all"; with "final" one step in T is.
-        per_step = 1.0 if training["loss_steps"] == "all" else 1.0 / T
-    else:
-        per_step = 1.0 / T
-        worth *= T if training["loss_steps"] == "all" else 1.0
+    T = int(task["steps"])
+    worth = min(int(training["batch"]), int(task["sequences"])) / (1.0 - training["momentum"])
+    if training["update"] == "episode" and training["loss_steps"] == "all":
+        worth *= T  # its sum over the steps, where the equations have the mean
     rates = {group: rate * worth for group, rate in training["learning_rate"].items()}
     notes = []
     if training["momentum"]:
         notes.append("momentum is taken as a larger rate")
     if training["clamp"]:
         notes.append("clamps are left out")
+    horizon = training.get("horizon") or T  # of an expected run
     equations = ModeEquations(
         rule["name"], teacher.origin["a"], teacher.origin["b"], teacher.origin["w"], a_hat=a_hat,
-        decay=rule.get("decay") if rule["name"] == "rflo" else None, steps=rule.get("steps", 1), T=T,
+        decay=rule.get("decay") if rule["name"] == "rflo" else None, steps=rule.get("steps", 1),
+        T=math.inf if horizon == "inf" else horizon,
         loss_steps=training["loss_steps"], leak=run.initial.leak, leak_star=teacher.leak, basis=_basis(rule, frame),
     )  # fmt: skip
-    return equations, rates, per_step, tuple(notes)
+    return equations, rates, tuple(notes)
 
 
 def _basis(rule: dict[str, Any], frame: ModeFrame) -> str:

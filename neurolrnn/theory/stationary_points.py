@@ -259,7 +259,7 @@ def path_sum(p: Array, q: Array, reach: float, T: int, mean: bool = False) -> Ar
 def _power(rows: list[list[Any]], k: int, like: Array, total: Any = 0.0, sum_: Any = 0.0) -> tuple[Array, Array]:
     """Apply a matrix k times to (total, sum, 0, .., 1) and return the first two components."""
     size = len(rows)
-    M = np.empty((*like.shape, size, size))
+    M = np.empty((*like.shape, size, size), np.result_type(like, np.float64))  # modes may be complex
     for i, row in enumerate(rows):
         for j, entry in enumerate(row):
             M[..., i, j] = entry

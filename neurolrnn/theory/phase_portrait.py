@@ -11,8 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from neurolrnn.errors import InputError, choose, positive_integer, real_number
-from neurolrnn.theory.mode_equations import ERROR, STAGES, ModeEquations, ModeTrajectory
+from neurolrnn.theory.mode_equations import ModeEquations, ModeTrajectory
 from neurolrnn.theory.mode_stability import classify, in_safe_region, trace_determinant
+from neurolrnn.theory.runge_kutta import ERROR, STAGES
 from neurolrnn.theory.stationary_points import Array, mode_setting, rates_of
 
 PLANES = ("a-w", "a-b", "b-w", "u-w")
@@ -48,6 +49,8 @@ class Portrait:
     """Time up to which the starts were followed."""
     optimum: Array
     """(points, 2): the optimal manifold {a b = c, w = w*}, projected onto the plane, NaN between its branches."""
+    s: Array
+    """(points,): a along the optimal manifold, NaN between its branches."""
     kinds: NDArray[np.str_]
     """(points,): how each of its points holds the mode, see :func:`classify`; "" between the branches."""
     trajectories: ModeTrajectory
@@ -63,6 +66,13 @@ class Portrait:
     def shares(self) -> dict[str, float]:
         """Return the share of the starts that ends in each of :data:`OUTCOMES`."""
         return {name: float((self.basins == k).mean()) for k, name in enumerate(OUTCOMES)}
+
+    def pieces(self) -> list[tuple[str, float, float]]:
+        """Return the pieces of the optimal manifold that hold the mode alike: kind, and a at both ends, rising."""
+        ends = np.flatnonzero(self.kinds[1:] != self.kinds[:-1]) + 1
+        parts = [part for part in np.split(np.arange(len(self.s)), ends) if self.kinds[part[0]]]
+        pieces = [(str(self.kinds[part[0]]), float(self.s[part].min()), float(self.s[part].max())) for part in parts]
+        return sorted(pieces, key=lambda piece: piece[1])
 
     def safe(self) -> NDArray[np.bool_]:
         """Return which points of the grid are in Q = {â a ≥ 0, â c b ≥ 0}, (rows, columns); all False without â."""
@@ -195,7 +205,7 @@ def portrait(
     kinds[on] = classify(*trace_determinant(rule, s[on], c=c, w_star=w_star, **options))
     return Portrait(
         rule, plane, at, c, float(w_star), a_hat, lines[0], lines[1], np.stack([speed[k] for k in names], axis=-1),
-        basins.reshape(gx.shape), time, optimum, kinds, _some(equations, plane, lines, at, c, rates, time),
+        basins.reshape(gx.shape), time, optimum, s, kinds, _some(equations, plane, lines, at, c, rates, time),
         plane == "u-w",
     )  # fmt: skip
 
