@@ -152,6 +152,23 @@ def shares_table(results: Results) -> str:
     return _wide(list(unique.values()), lambda row: shown[id(row)], "GB/s (share of the ceiling)") if rows else ""
 
 
+def batches_table(results: Results) -> str:
+    """The fastest BPTT in batches beside the fastest online learning of any W₀: microseconds per step and sequence."""
+    rows, body = results.ok("rules"), []
+    for size in dict.fromkeys(label(row.size) for row in rows if row.family == "bptt-batch"):
+        here = [row for row in rows if label(row.size) == size and row.who != "ceiling"]
+        offline = _best([row for row in here if row.family == "bptt-batch"])
+        online = [
+            _best([row for row in here if row.family in families and (row.who == "neurolrnn") is mine])
+            for families in (("rflo",), ("batch", "learners"))
+            for mine in (True, False)
+        ]
+        cells = [f"{number(spread(row.samples).median)}, {_title(row)}" if row else "-" for row in (offline, *online)]
+        body.append([size, *cells])
+    head = ["size", "BPTT, batch", "online, one sequence", "a peer's", "online, batch", "a peer's"]
+    return markdown_table(body, head) if body else ""
+
+
 def ceilings_table(results: Results) -> str:
     """What the machine can do."""
     body = [
@@ -241,6 +258,7 @@ SECTIONS: tuple[tuple[str, Callable[[Results], str]], ...] = (
     ("Machine", machine_text),
     ("Who is ahead", duels_table),
     ("Fixed point and one pass over W", own_table),
+    ("BPTT in batches beside online learning", batches_table),
     ("Every contender", rules_tables),
     ("Ceilings", ceilings_table),
     ("Share of the ceiling", shares_table),

@@ -116,8 +116,8 @@ def choose_basis(network: Network, rule: Rule, training: Training, *, fixed_poin
     normal, symmetric = is_normal(network.W), bool(np.array_equal(network.W, network.W.T))
     saved = n * n - 3 * n if normal else n * n / 2
     cost = (SYMMETRIC_COST if symmetric else SCHUR_COST) * n**3
-    if not normal and n < SMALLEST_TRIANGLE:
-        return own_basis(network, rule, f"a triangle saves nothing for {n} units")
+    if saved <= 0.0 or (not normal and n < SMALLEST_TRIANGLE):
+        return own_basis(network, rule, f"{'blocks save' if normal else 'a triangle saves'} nothing for {n} units")
     if steps * saved < cost:
         return own_basis(network, rule, f"finding the Schur form pays from {int(cost / saved) + 1:,} steps")
     return schur_basis(network)

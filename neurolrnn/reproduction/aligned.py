@@ -29,7 +29,9 @@ from neurolrnn.theory import ModeTrajectory, modes
 
 START = ([0.3, 0.4, 0.35, 0.5], [0.5, 0.3, 0.4, 0.3], [0.2, 0.1, -0.1, 0.1])
 A_HAT = np.ones(4)
-TIMES = (2.5, 5.0, 10.0, 15.0)
+SHOWN = 6.0
+"""Time up to which the picture shows modes."""
+TIMES = (0.5, 1.0, 2.0, 4.0, 12.0)
 
 
 def flow(way: Way, times: Sequence[float] | Array) -> ModeTrajectory:
@@ -82,7 +84,7 @@ def _measure_modes(setting: Setting) -> Measured:
             setting.tell(f"{way.title}: float32", k / 3 + 0.3)
             single = [learn(student, tasks[0], way.online(R), rate, p).network for p in precisions]
             numbers[way.name]["float32"] = float(np.abs(frame.modes(single[0]) - frame.modes(single[1])).max())
-        t = np.linspace(0.0, TIMES[-1], 81)
+        t = np.linspace(0.0, SHOWN, 241)
         curves[way.name] = {"t": t, "w": flow(way, t).w, "times": TIMES, "runs": np.array(runs)[:, :, 2]}
     return Measured(numbers, curves)
 
@@ -100,7 +102,7 @@ def _judge_modes(numbers: dict[str, Any]) -> Judgement:
             # Noise falls as √η, the shift of the mean as η.
             Check(
                 f"{way.title}: sampled, RMS deviation over that at η/4",
-                found["sampled"][0] / found["sampled"][1], 1.4, 4.6,
+                found["sampled"][0] / found["sampled"][1], 1.2, 5.0,
             ),
         ]  # fmt: skip
         if "float32" in found:
@@ -128,9 +130,9 @@ def _draw_modes(figure: Any, measured: Measured) -> None:
                 c["times"], runs.mean(axis=0), yerr=runs.std(axis=0), fmt="o", ms=4, mfc="white", color=colour,
                 capsize=2,
             )  # fmt: skip
-        axis.set(title=way.title, xlabel="time (steps × η)")
+        axis.set(title=way.title, xlabel="time (steps × η)", xlim=(0.0, SHOWN))
     axes[0].set_ylabel("w of each mode")
-    axes[0].legend(fontsize=8, loc="lower right", ncols=2)
+    axes[0].legend(fontsize=8, loc="center right", bbox_to_anchor=(1.0, 0.4))
     figure.suptitle(
         "Lines: mode equations. Circles: sampled online learning, mean ± deviation of single runs", fontsize=10.5
     )

@@ -10,7 +10,7 @@ import numpy as np
 from neurolrnn.errors import Divergence
 from neurolrnn.network import Network
 from neurolrnn.precision import Precision
-from neurolrnn.reproduction.aligned import A_HAT, START, flow
+from neurolrnn.reproduction.aligned import A_HAT, SHOWN, START, flow
 from neurolrnn.reproduction.claims import Check, Claim, Judgement, Measured, Setting
 from neurolrnn.reproduction.setup import (
     DECAY,
@@ -45,7 +45,8 @@ def _measure_rank(setting: Setting) -> Measured:
         test_sequences=0, seed=setting.seed,
     )  # fmt: skip
     student = Network.random(3, n, N_OUT, spectral_radius=0.5, seed=setting.seed)
-    for k, preset in enumerate(("float64", *PRESETS)):
+    presets = PRESETS[:1] if setting.quick else PRESETS
+    for k, preset in enumerate(("float64", *presets)):
         for storage in STORAGES:
             setting.tell(f"{preset}, {storage}", k / 3)
             rule = RFLO(decay=DECAY, storage=storage)
@@ -61,7 +62,8 @@ def _judge_rank(numbers: dict[str, Any]) -> Judgement:
     checks = [
         Check(f"float64, {storage}: rank", numbers[f"float64 {storage}"]["rank"], N_OUT, N_OUT) for storage in STORAGES
     ]
-    for preset in PRESETS:
+    presets = [preset for preset in PRESETS if f"{preset} dense" in numbers]
+    for preset in presets:
         dense, factored = numbers[f"{preset} dense"], numbers[f"{preset} factored"]
         checks += [
             Check(f"{preset}, every weight stored: exact rank", dense["rank"], 0, N_OUT, "as stated"),
@@ -71,14 +73,14 @@ def _judge_rank(numbers: dict[str, Any]) -> Judgement:
     shown = ", ".join(
         f"{preset} {numbers[f'{preset} factored']['rank']} factored and {numbers[f'{preset} dense']['rank']} dense "
         f"(value {N_OUT + 1} is {numbers[f'{preset} dense']['beyond']:.1g} of the first)"
-        for preset in PRESETS
+        for preset in presets
     )
     return Judgement(f"exact rank over the rationals, n = {n}, n_out = {N_OUT}: {shown}", checks)
 
 
 # --- modes
 
-TIMES = (2.0, 4.0, 8.0, 16.0)
+TIMES = (0.5, 1.0, 2.0, 4.0, 16.0)
 MODE_RATE, MODE_STEPS = 1 / 64, 40
 
 
@@ -89,7 +91,7 @@ def _measure_modes(setting: Setting) -> Measured:
     stops = [round(t / MODE_RATE) * MODE_STEPS for t in TIMES]
     numbers: dict[str, Any] = {}
     curves: dict[str, Any] = {"times": TIMES}
-    t = np.linspace(0.0, TIMES[-1], 65)
+    t = np.linspace(0.0, SHOWN, 241)
     ways = (RFLO_WAY,) if setting.quick else WAYS
     for k, way in enumerate(ways):
         found = {}
@@ -133,7 +135,7 @@ def _draw_modes(figure: Any, measured: Measured) -> None:
                 axis.plot(
                     measured.curves["times"], c[preset][:, 2, mode], marker, mfc="none", color=colour, ms=5, label=label
                 )
-        axis.set(title=way.title, xlabel="time (updates × η)")
+        axis.set(title=way.title, xlabel="time (updates × η)", xlim=(0.0, SHOWN))
     axes[0].set_ylabel("w of each mode (lines: equations)")
     axes[0].legend(fontsize=8.5)
 

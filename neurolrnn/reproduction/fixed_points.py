@@ -175,9 +175,9 @@ def _draw(figure: Any, measured: Measured) -> None:
     for axis, way in zip(axes, WAYS, strict=True):
         for (t, loss), size, colour in zip(measured.curves[way.name], sizes, shades, strict=True):
             axis.plot(t, loss, color=colour, label=f"{size:.0e}")
-        axis.set(title=way.title, xlabel="time (updates × η)", xlim=(0.0, 25.0))
+        axis.set(title=way.title, xlabel="time (updates × η)", xlim=(0.0, 18.0))
     axes[0].set_ylabel("loss")
-    axes[0].legend(title="start a = b", fontsize=8, title_fontsize=8, loc="lower left")
+    axes[2].legend(title="start a = b", fontsize=8, title_fontsize=8, loc="upper right")
     axes[0].set_ylim(0.0)
 
 
