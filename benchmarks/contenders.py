@@ -36,7 +36,8 @@ class Family:
     kind: str = "gaussian"
     lanes: int = 1
     length: int = 0
-    separate: bool = False
+    rate: float = 0.0
+    """Learning rate, if not that of :class:`Work`."""
     effort: float = 1.0
     tolerance: float = 0.01
 
@@ -47,7 +48,7 @@ class Family:
             steps = min(8000, max(40, round(2**27 / volume / self.effort))) // self.lanes
             if self.length:
                 steps = max(2, min(20, steps // self.length)) * self.length
-            yield Work(n, max(8, steps), n_out, self.lanes, self.length, self.kind, separate=self.separate)
+            yield Work(n, max(8, steps), n_out, self.lanes, self.length, self.kind, learning_rate=self.rate)
 
 
 def _grid(sizes: tuple[int, ...], outs: tuple[int, ...] = (1,)) -> tuple[tuple[int, int], ...]:
@@ -72,7 +73,7 @@ FAMILIES: dict[str, Family] = {
     "eprop": Family("e-prop, symmetric feedback", _grid(MIDDLE), ((64, 1),), _grid(ALL, OUTS), effort=3),
     "tbptt1": Family("truncated BPTT(1)", _grid(SMALL), (), _grid(ALL, OUTS)),
     "tbptt10": Family("truncated BPTT(10)", _grid(SMALL), (), _grid(ALL, OUTS), effort=10),
-    "rtrl": Family("RTRL", _grid((16,)), (), _grid((16, 32, 64), OUTS), effort=800),
+    "rtrl": Family("RTRL", _grid((16,)), (), _grid((16, 32, 64), OUTS), effort=800, rate=1e-4),
     "bptt": Family("BPTT, episodes of 100 steps", _grid(SMALL), (), _grid(ALL, OUTS), length=100, effort=4),
     "bptt-batch": Family(
         f"BPTT, episodes of 100 steps, batch of {MANY}", _grid(SMALL), (), _grid(ALL), length=100, lanes=MANY
@@ -81,8 +82,7 @@ FAMILIES: dict[str, Family] = {
         f"RFLO, one learner, batch of {MANY}", _grid(MIDDLE), ((64, 1),), _grid(ALL, (1, 10)), lanes=MANY
     ),
     "learners": Family(
-        f"RFLO, {MANY} learners around one W₀", _grid(MIDDLE), ((64, 1),), _grid(ALL, (1, 10)), lanes=MANY,
-        separate=True,
+        f"RFLO, {MANY} learners around one W₀", _grid(MIDDLE), ((64, 1),), _grid(ALL, (1, 10)), lanes=MANY
     ),
 }  # fmt: skip
 

@@ -30,9 +30,7 @@ class Work:
     steps : int
         Time steps of one pass over the data, of every lane.
     lanes : int
-        Sequences side by side, of one learner that sums their updates.
-    separate : bool
-        Whether each lane is a learner of its own instead.
+        Sequences side by side: of one learner that sums their updates, or one for each of so many learners.
     length : int
         Steps of an episode; 0 if the whole pass is one.
     kind : str
@@ -51,7 +49,6 @@ class Work:
     leak: float = 0.3
     seed: int = 0
     learning_rate: float = 0.0
-    separate: bool = False
 
     @property
     def episode(self) -> int:
@@ -61,8 +58,7 @@ class Work:
     @property
     def rate(self) -> float:
         """Learning rate: as given, or one that is stable at every size and large enough to compare float32 with."""
-        summed = (1 if self.separate else self.lanes) * (self.length or 1)
-        return self.learning_rate or min(0.01, 1.0 / self.n) / summed
+        return self.learning_rate or min(0.01, 1.0 / self.n) / (self.length or 1)
 
     @cached_property
     def net(self) -> nl.Network:

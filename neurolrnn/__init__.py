@@ -7,6 +7,7 @@ from neurolrnn.alignment import Alignment, alignment
 from neurolrnn.errors import Divergence, InputError, NeurolrnnError
 from neurolrnn.experiment import Experiment
 from neurolrnn.gradients import GradientCheck, gradcheck, gradient
+from neurolrnn.many import simulate_many
 from neurolrnn.network import Network
 from neurolrnn.precision import Precision
 from neurolrnn.rank_table import rank_table, rank_variants
@@ -52,6 +53,7 @@ __all__ = [
     "rank_variants",
     "reproduce",
     "simulate",
+    "simulate_many",
     "tasks",
     "theory",
 ]

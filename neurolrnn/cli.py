@@ -10,6 +10,7 @@ import argparse
 import contextlib
 import os
 import sys
+import time
 from collections.abc import Callable, Sequence
 from importlib import metadata
 from typing import TYPE_CHECKING, Any
@@ -55,6 +56,7 @@ Values of --set are TOML (numbers, true, [1, 2], {{A = 0.1}}); anything else is 
     parser.add_argument("--resume", metavar="RUN.npz", help="complete an interrupted run, by default in place")
     parser.add_argument("--no-plot", action="store_true", help="draw no picture")
     parser.add_argument("--quiet", action="store_true", help="show neither progress nor summary")
+    parser.add_argument("--timing", action="store_true", help="say where the time went, on stderr")
     add_json(parser)
     parser.set_defaults(call=_simulate)
 
@@ -78,8 +80,13 @@ def _simulate(args: argparse.Namespace) -> int:
         run = experiment.simulate(progress=not args.quiet, checkpoint=target, resume=resume)
     except Divergence as divergence:
         run = divergence.run
-    files = [run.save(target), *([] if args.no_plot else _picture(run, target))]
+    began = time.perf_counter()
+    files = [run.save(target)]
+    saved = time.perf_counter()
+    files += [] if args.no_plot else _picture(run, target)
     _report(run, files, args)
+    if args.timing:
+        tell(run.timing_table(saving=saved - began, picture=time.perf_counter() - saved))
     return OK if run.status == "completed" else FAILED
 
 
@@ -104,6 +111,7 @@ def _report(run: Run, files: Sequence[Path], args: argparse.Namespace) -> None:
                 "metrics": run.metrics,
                 "files": [str(path) for path in files],
                 "warnings": run.warnings,
+                "timing_s": run.timing,
                 "experiment_digest": run.digest,
             }
         )

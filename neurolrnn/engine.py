@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
@@ -12,19 +13,20 @@ from numpy.typing import NDArray
 from neurolrnn.basis import Basis, own_basis
 from neurolrnn.block_matrix import BlockMatrix
 from neurolrnn.errors import InputError
+from neurolrnn.layout import make_constants, make_gradients, make_lanes
 from neurolrnn.network import Network
 from neurolrnn.number_system import NumberSystem
 from neurolrnn.rule_kernels import Sizes, kernel_of
-from neurolrnn.rules import BPTT, RFLO, RTRL, EProp, Rule
+from neurolrnn.rules import RFLO, EProp, Rule
 from neurolrnn.schedule import Piece
 from neurolrnn.tasks.base import Sequences
 from neurolrnn.training import GROUPS, Training
 from neurolrnn_kernels.forward import run_forward
 from neurolrnn_kernels.recurrent import Blocks, Triangle
-from neurolrnn_kernels.structs import CROSS_ENTROPY, SQUARED_ERROR, START, Constants, Data, Gradients, Lanes, Weights
+from neurolrnn_kernels.rflo_many import Learners, rflo_many
+from neurolrnn_kernels.structs import START, Data, Weights
 
 Array = NDArray[Any]
-LOSS_CODES = {"squared-error": SQUARED_ERROR, "cross-entropy": CROSS_ENTROPY}
 
 
 class Engine:
@@ -84,7 +86,6 @@ class Engine:
                 f"{network.n_in} and {network.n_out}; make the network with the task's sizes"
             )
         self.initial, self._rule, self._numbers = network, rule, numbers
-        self._loss, self._limit = LOSS_CODES[loss], float(limit)
         n, m, o = network.n_rec, network.n_in, network.n_out
         factored = isinstance(rule, RFLO) and rule.storage == "factored"
         num = numbers
@@ -107,14 +108,15 @@ class Engine:
             *(num.hidden(group, values) for group, values in plastic),
         )
         self.factored = factored
-        self._constants = self._make_constants(rule, training)
-        self._lanes = self._make_lanes(lanes)
+        self._constants = make_constants(
+            num, network.leak, rule, training, symmetric=self._symmetric, loss=loss, limit=limit
+        )
+        self._lanes = make_lanes(num, network, lanes)
         self._memory: Any
         self._kernel, self._memory = kernel_of(rule, num.zeros, Sizes(m, n, o, lanes, longest))
-        self._gradients = self._make_gradients()
+        self._gradients = make_gradients(num, self._constants, self._plastic())
         self._data = self._make_data(data, weights)
-        self.start = self.network()
-        """The initial weights as they landed in the number system."""
+        self._start = {g: _digest(self._plastic()[g]) for g in training.learn}
 
     def _hold(self, recurrent: Array | BlockMatrix) -> Any:
         """Return recurrent weights as the kernels hold them."""
@@ -124,64 +126,39 @@ class Engine:
         Wt = num.encode("W", np.ascontiguousarray(recurrent.T))
         return Triangle(Wt) if self.basis.form == "triangle" else Wt
 
-    def _make_constants(self, rule: Rule, training: Training) -> Constants:
-        num, alpha = self._numbers, self.initial.leak
-        decay = rule.decay if isinstance(rule, RFLO) and rule.decay is not None else 1.0 - alpha
-        rates, bounds = training.rates, training.bounds
-        if isinstance(rule, RTRL | BPTT):
-            direct = False  # these sum a gradient before they step
-        else:
-            direct = training.update == "online" and training.momentum == 0.0
-        return Constants(
-            keep=num.constant("keep", 1.0 - alpha),
-            gain=num.constant("gain", alpha),
-            decay=num.constant("decay", decay),
-            rate_A=num.constant("rate_A", rates["A"]),
-            rate_W=num.constant("rate_W", rates["W"]),
-            rate_B=num.constant("rate_B", rates["B"]),
-            momentum=num.constant("momentum", training.momentum),
-            clip_A=num.constant("clip", bounds["A"]),
-            clip_W=num.constant("clip", bounds["W"]),
-            clip_B=num.constant("clip", bounds["B"]),
-            learn_A="A" in training.learn,
-            learn_W="W" in training.learn,
-            learn_B="B" in training.learn,
-            symmetric=self._symmetric,
-            direct=direct,
-            episode=training.update == "episode",
-            loss=self._loss,
-            limit=self._limit,
-            first=0,
-        )
-
-    def _make_lanes(self, lanes: int) -> Lanes:
-        z, net = self._numbers.zeros, self.initial
-        n, m, o = net.n_rec, net.n_in, net.n_out
-        return Lanes(
-            x=z("input", (lanes, m)), target=z("target", (lanes, o)), weight=z("mask", (lanes,)),
-            h=z("state", (lanes, n)), drive=z("accumulator", (lanes, n)), u=z("current", (lanes, n)),
-            y=z("readout", (lanes, o)), e=z("error", (lanes, o)), L=z("signal", (lanes, n)),
-            acc_out=z("accumulator", (lanes, o)), acc_rec=z("accumulator", (lanes, n)), z=z("coupling", (lanes, o)),
-            g_out=z("step", (lanes, o)), g_rec=z("step", (lanes, n)),
-            work=z("work", (max(n, m, o),)),
-        )  # fmt: skip
-
-    def _make_gradients(self) -> Gradients:
-        c, w = self._constants, self._weights
-        plastic = (w.A, w.M, w.N) if self.factored else (w.A, w.Wt, w.Bt)
-        learned = (c.learn_A, c.learn_W, c.learn_B)
-        z = self._numbers.zeros
-        # Arrays that this run does not touch stay empty: an online run holds no second copy of its weights.
-        sums = [
-            z("gradient", a.shape if on and not c.direct else (0, 0)) for a, on in zip(plastic, learned, strict=True)
-        ]
-        moving = c.momentum != 0
-        speeds = [z("gradient", a.shape if moving else (0, 0)) for a in sums]
-        return Gradients(*sums, *speeds)
-
     def _make_data(self, data: Sequences, weights: Array) -> tuple[Array, Array, Array]:
         num = self._numbers
         return num.encode("input", data.inputs), num.encode("target", data.targets), num.encode("mask", weights)
+
+    def zeros(self, variable: str, shape: tuple[int, ...]) -> Array:
+        """Return an array of this learner's number system, at 0."""
+        return self._numbers.zeros(variable, shape)
+
+    def join(self, many: Learners, b: int, first: Engine) -> None:
+        """Live in row ``b`` of the arrays of many learners, with the fixed weights of the first of them."""
+        own = slice(b, b + 1)
+        w, lane, trace = self._weights, self._lanes, self._memory
+        mine = {
+            "A": (w.A, many.A[b]), "R": (w.R, many.R[b]), "M": (w.M, many.M[b]), "N": (w.N, many.N[b]),
+            "h": (lane.h, many.h[own]), "drive": (lane.drive, many.drive[own]), "y": (lane.y, many.y[own]),
+            "p": (trace.p, many.p[own]), "q": (trace.q, many.q[own]),
+        }  # fmt: skip
+        for old, new in mine.values():
+            new[...] = old
+        place = {name: new for name, (_, new) in mine.items()}
+        self._weights = w._replace(**{k: place[k] for k in "ARMN"}, Wt=first._weights.Wt, Bt=first._weights.Bt)
+        self._lanes = lane._replace(**{k: place[k] for k in ("h", "drive", "y")})
+        self._memory = trace._replace(p=place["p"], q=place["q"])
+
+    def run_many(self, many: Learners, rows: Array, flags: Array, first: int) -> NDArray[np.float64]:
+        """Let all that have joined learn from the steps of ``rows`` (steps, learners); return their losses, alike."""
+        loss = np.zeros(rows.shape)
+        c = self._constants._replace(first=first)
+        rflo_many(
+            Data(*self._data, rows, flags), self._weights.Wt, self._weights.Bt, many, c, self._numbers.grid,
+            self._lanes.work, loss,
+        )  # fmt: skip
+        return loss
 
     def run(self, piece: Piece) -> tuple[int, NDArray[np.float64]]:
         """Learn from the steps of ``piece``; return how many were made, and the loss of each."""
@@ -208,7 +185,7 @@ class Engine:
         grid = self._numbers.grid.copy()  # so that its counters count learning only
         done = run_forward(
             Data(*arrays, piece.rows, piece.flags), self._weights, self._constants._replace(first=0), grid,
-            self._make_lanes(piece.rows.shape[1]), y, loss,
+            make_lanes(self._numbers, self.initial, piece.rows.shape[1]), y, loss,
         )  # fmt: skip
         outputs = self._numbers.decode("readout", y)
         if done < len(piece.flags):
@@ -265,6 +242,15 @@ class Engine:
     def readout(self) -> NDArray[np.float64]:
         """Return A as it is now, (n_out, n_rec)."""
         return self.basis.back(self._numbers.decode("A", self._weights.A))
+
+    def _plastic(self) -> dict[str, Array]:
+        """Return the arrays that learn, as the kernels hold them: weights or factors."""
+        w = self._weights
+        return {"A": w.A, "W": w.M if self.factored else w.Wt, "B": w.N if self.factored else w.Bt}
+
+    def moved(self, group: str) -> bool:
+        """Tell whether learning has changed a group that it may change, ``"A"``, ``"W"`` or ``"B"``."""
+        return _digest(self._plastic()[group]) != self._start[group]
 
     def sum_updates(self, piece: Piece) -> tuple[int, dict[str, NDArray[np.float64]]]:
         """Go through ``piece`` with the weights at rest.
@@ -365,6 +351,10 @@ class Engine:
         for name, array in mine.items():
             if name != "basis.Q":
                 array[...] = state[name]
+
+
+def _digest(array: Array) -> str:
+    return hashlib.sha256(array.tobytes()).hexdigest()
 
 
 def _leaves(name: str, held: Any) -> Iterator[tuple[str, Array]]:

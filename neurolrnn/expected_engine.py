@@ -71,9 +71,8 @@ class ExpectedEngine:
             options["steps"] = rule.steps
         bounds = {g: training.bounds[g] if g in training.learn else math.inf for g in GROUPS}
         A, W, B = (np.clip(getattr(network, g), -bounds[g], bounds[g]) for g in GROUPS)
-        self.start = Network(A, W, B, network.leak)
-        """The initial weights, within the clamps."""
-        self._learner = ExpectedLearner([self.start], teacher, rule.name, training, **options)
+        self._start = Network(A, W, B, network.leak)  # within the clamps
+        self._learner = ExpectedLearner([self._start], teacher, rule.name, training, **options)
         self.basis = Basis("dense", network.W, why="an expected run holds W itself")
 
     def run(self, piece: Piece) -> tuple[int, Array]:
@@ -102,6 +101,10 @@ class ExpectedEngine:
     def readout(self) -> Array:
         """Return A as it is now, (n_out, n_rec)."""
         return np.array(self._learner.net.A[0])
+
+    def moved(self, group: str) -> bool:
+        """Tell whether learning has changed a group of weights, ``"A"``, ``"W"`` or ``"B"``."""
+        return not np.array_equal(getattr(self.network(), group), getattr(self._start, group))
 
     def factors(self) -> None:
         """Return None: W and B themselves are held."""

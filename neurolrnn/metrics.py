@@ -18,8 +18,17 @@ class Learner(Protocol):
         """Run sequences without learning; return the outputs and the summed loss."""
 
 
-def measure(engine: Learner, task: Task) -> dict[str, float]:
-    """Return the metrics of a learner on the test sequences, and its training loss.
+LANES = 32
+"""Sequences that are measured side by side."""
+TRAINING_STEPS, TRAINING_SHARE = 10_000, 0.05
+"""Training data are measured on their first sequences only, up to this many steps, or this share of the steps learned:
+in one pass over long data, measuring would otherwise take half as long as learning."""
+
+
+def measure(engine: Learner, task: Task, steps: int, lanes: int = LANES) -> dict[str, float]:
+    """Return the metrics of a learner on the test sequences and on the first of the training sequences.
+
+    ``steps`` is how many were learned from; see :data:`TRAINING_STEPS`. ``lanes`` sequences run side by side.
 
     Per part (``train_``, ``test_``): ``loss``, the mean over steps weighted by the mask; ``nmse`` for squared error,
     Σ‖ε‖² / Σ‖y* - mean y*‖², 1 for a constant guess; ``accuracy`` for labelled sequences.
@@ -28,7 +37,9 @@ def measure(engine: Learner, task: Task) -> dict[str, float]:
     for name, data in (("test", task.test), ("train", task.train)):
         if data is None:
             continue
-        piece = Schedule(data).epoch(0)
+        if name == "train":
+            data = data.first(max(TRAINING_STEPS, int(TRAINING_SHARE * steps)))
+        piece = Schedule(data, batch=lanes).epoch(0)
         y, loss = engine.evaluate(data, piece)
         out[f"{name}_loss"] = loss / float(data.mask.sum())
         if task.loss == "squared-error":

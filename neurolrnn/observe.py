@@ -16,6 +16,11 @@ from neurolrnn.training import Training
 Array = NDArray[np.float64]
 SPECTRUM_UP_TO = 256
 """Largest n_rec of which more than the read-out is looked at along the way; above, it would cost more than learning."""
+SPECTRUM_COST = 150.0
+"""Eigenvalues take about as long as this times n³ multiplications of a learning step; measured."""
+SPECTRUM_ALWAYS, SPECTRUM_SHARE, STEP_COST = 4e8, 0.01, 8000.0
+"""Multiplications that eigenvalues may cost in any run, share of the learning's beyond, and what a step costs besides
+its 2 n²."""
 QUANTILES = ("min", "p1", "median", "p99", "max")
 
 
@@ -48,6 +53,9 @@ class Observer:
         R, where the rule has a matrix of its own.
     training : Training
         Its ``ranges`` asks for the ranges of all variables.
+    steps : int
+        Length of the run. In a short run of a large network the spectral radius, the one thing here that takes long, is
+        looked at at some points only, and is NaN at the others.
 
     Notes
     -----
@@ -63,11 +71,16 @@ class Observer:
     Everything from ``spectral_radius`` on, ranges excepted, is left out above :data:`SPECTRUM_UP_TO` units.
     """
 
-    def __init__(self, net: Network, task: Task, feedback: Array | None, training: Training) -> None:
+    def __init__(
+        self, net: Network, task: Task, feedback: Array | None, training: Training, steps: int = 10**9
+    ) -> None:
         self._feedback, self._ranges = feedback, training.ranges
         self._small = net.n_rec <= SPECTRUM_UP_TO
         self._frame = ModeFrame.of(net, task.teacher, feedback) if self._small and task.teacher is not None else None
         self._curves: dict[str, list[Any]] = {}
+        points, n = min(training.records, steps), net.n_rec
+        affordable = (SPECTRUM_ALWAYS + SPECTRUM_SHARE * steps * (STEP_COST + 2 * n**2)) / (SPECTRUM_COST * n**3)
+        self._spectra = {round(x) for x in np.linspace(0, points - 1, min(points, max(2, int(affordable))))}
 
     def observe(self, learner: Learner, step: int, loss: float) -> None:
         """Add a point to every curve.
@@ -91,7 +104,9 @@ class Observer:
                 network: Network | None = learner.network()
             except FloatingPointError:
                 network = None
-            point["spectral_radius"] = float("inf") if network is None else network.spectral_radius()
+            looked_at = len(self._curves.get("step", ())) in self._spectra
+            radius = network.spectral_radius() if looked_at and network is not None else float("nan")
+            point["spectral_radius"] = float("inf") if network is None else radius
             if self._frame is not None:
                 point |= _in_modes(self._frame, network)
         if self._ranges:

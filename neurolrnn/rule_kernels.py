@@ -29,6 +29,8 @@ class Sizes(NamedTuple):
     """Steps of the longest episode."""
 
 
+BLOCK = 32
+"""Steps whose outer products BPTT sums in one pass over the gradient."""
 Kernel = tuple[Callable[..., int], Any]
 
 
@@ -58,9 +60,11 @@ def _rtrl(rule: RTRL, z: Zeros, s: Sizes) -> Kernel:
 
 
 def _bptt(rule: BPTT, z: Zeros, s: Sizes) -> Kernel:
+    steps, block = s.longest * s.lanes, min(BLOCK, s.longest) * s.lanes
     return bptt, History(
-        z("state", (s.longest, s.lanes, s.n_rec)), z("input", (s.longest, s.lanes, s.n_in)),
-        z("error", (s.longest, s.lanes, s.n_out)), z("state", (s.lanes, s.n_rec)), np.zeros(1, np.int64),
+        z("state", (steps, s.n_rec)), z("input", (steps, s.n_in)), z("error", (steps, s.n_out)),
+        z("state", (s.lanes, s.n_rec)), z("state", (block, s.n_rec)), z("state", (s.n_rec, s.n_rec)),
+        np.zeros(1, np.int64),
     )  # fmt: skip
 
 

@@ -119,7 +119,7 @@ class Run:
     versions : dict of str to str
         Of the packages that took part.
     timing : dict of str to float
-        Seconds.
+        Seconds spent: see :data:`neurolrnn.simulate.TIMED`.
     saturation : dict, optional
         Events of fixed-point arithmetic: per variable a dict of counts.
     numerics : dict, optional
@@ -212,7 +212,20 @@ class Run:
             if key.startswith("range.") and key.endswith(".min"):
                 top = self.records[key.removesuffix("min") + "max"]
                 rows.append((f"range of {key[6:-4]}", f"{np.min(curve):.3g} to {np.max(top):.3g}"))
-        rows += [(f"{key.removesuffix('_s').replace('_', ' ')} time", _seconds(s)) for key, s in self.timing.items()]
+        rows += [
+            (f"{key} time", _seconds(self.timing[key])) for key in ("kernel", "compile", "total") if key in self.timing
+        ]
+        return text_table(rows)
+
+    def timing_table(self, **more: float) -> str:
+        """Return where the time went, in seconds, per step and as a share; ``more`` adds parts not in the run."""
+        parts = {key: s for key, s in self.timing.items() if key != "total"}
+        parts["other"] = max(self.timing.get("total", 0.0) - sum(parts.values()), 0.0)
+        parts |= more
+        total, steps = sum(parts.values()), max(self.position.get("step", 0), 1)
+        rows = [("part", "seconds", "µs a step", "share")]
+        for key, s in {**parts, "all": total}.items():
+            rows.append((key, f"{s:.4f}", f"{1e6 * s / steps:.3f}", f"{100 * s / total if total else 0:.1f} %"))
         return text_table(rows)
 
     def save(self, path: str | Path) -> Path:

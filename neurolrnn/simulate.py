@@ -20,7 +20,7 @@ from neurolrnn.expected_engine import ExpectedEngine
 from neurolrnn.fixed_grid import Setting
 from neurolrnn.fixed_point import FixedNumbers
 from neurolrnn.interrupt import Interrupt
-from neurolrnn.metrics import measure
+from neurolrnn.metrics import LANES, measure
 from neurolrnn.network import Network
 from neurolrnn.number_system import make_numbers
 from neurolrnn.observe import Observer
@@ -34,6 +34,9 @@ from neurolrnn.training import Training, check_rule, choose_precision
 DIVERGED_AT = 1e4
 """A run has diverged when an output exceeds this times the largest target (or 1)."""
 CHECKPOINT_SECONDS = 30.0
+TIMED = ("setup", "basis", "compile", "kernel", "curves", "metrics", "total")
+"""What a run keeps the seconds of: making its arrays, finding its basis, the first step (which compiles the kernel, or
+loads it), all other steps, the points of its curves, its metrics and final weights, and everything."""
 KERNEL_SECONDS = 0.3
 """Longest time in one kernel call, so that Ctrl-C and the progress bar are served."""
 
@@ -114,7 +117,7 @@ def simulate(
         raise InputError(f"chip = {chip!r}: this version holds no chip models; leave it out")
     check_rule(rule, training)
     precision = choose_precision(precision, training)
-    session = _Session(net, task, rule, precision, training, seed)
+    session = Session(net, task, rule, precision, training, seed)
     if resume is not None:
         session.resume(resume)
     return session.go(progress, None if checkpoint is None else Path(checkpoint), stop_at)
@@ -131,12 +134,13 @@ def _versions() -> dict[str, str]:
     return found
 
 
-class _Session:
-    """The state of one call of :func:`simulate`."""
+class Session:
+    """The state of one run while it learns."""
 
     def __init__(
         self, net: Network, task: Task, rule: Rule, precision: Precision, training: Training, seed: int
     ) -> None:
+        began = time.perf_counter()
         self.task, self.training = task, training
         self.experiment = describe(net, task, rule, precision, training, seed)
         data = task.train
@@ -154,11 +158,12 @@ class _Session:
         points = min(training.records, total)
         self.ends = np.unique(np.ceil(np.arange(1, points + 1) * total / points).astype(np.int64))
         self.step = 0
-        self.observer = Observer(net, task, R, training)
+        self.observer = Observer(net, task, R, training, total)
         self.sums = np.zeros(2)  # loss and error weight since the last record
-        self.timing = {"kernel": 0.0, "compile": 0.0, "total": 0.0}
-        if self.engine.basis.seconds:
-            self.timing["basis"] = self.engine.basis.seconds
+        self.timing = dict.fromkeys(TIMED, 0.0)
+        self.timing["basis"] = self.engine.basis.seconds
+        self.timing["setup"] = time.perf_counter() - began - self.timing["basis"]
+        self.timing["total"] = self.timing["setup"] + self.timing["basis"]
 
     def _make_engine(
         self, net: Network, rule: Rule, precision: Precision, R: NDArray[np.float64] | None, seed: int
@@ -189,6 +194,7 @@ class _Session:
         self.timing = {**self.timing, **run.timing}
 
     def go(self, progress: bool, checkpoint: Path | None, stop_at: int | None) -> Run:
+        """Learn up to the end, or until something stops it."""
         began = time.perf_counter()
         before = self.timing["total"]
         last = self.schedule.total if stop_at is None else min(int(stop_at), self.schedule.total)
@@ -211,21 +217,21 @@ class _Session:
                     self.timing["compile" if limit == 1 else "kernel"] += seconds
                     if limit == 1:
                         bar.unpause()  # compiling says nothing about the rate of the steps to come
-                    self._count(rows[:done], loss)
+                    self.count(rows[:done], loss)
                     self.step += done
                     bar.update(done)
                     if done < size:
-                        status, message = "diverged", self._why()
+                        status, message = "diverged", self.why()
                         break
                     at += size
                     rate = size / max(seconds, 1e-9)
                     least = self.engine.least
                     limit = least if limit == 1 else max(least, min(int(rate * KERNEL_SECONDS), 2 * limit))
                     if self.step in self.ends:
-                        self._record()
+                        self.record()
                     if checkpoint is not None and time.perf_counter() - saved > CHECKPOINT_SECONDS:
                         self.timing["total"] = before + time.perf_counter() - began
-                        self._result("interrupted", "checkpoint").save(checkpoint)
+                        self.result("interrupted", "checkpoint").save(checkpoint)
                         saved = time.perf_counter()
                 if status == "diverged" or self.step >= last or interrupt.asked:
                     break
@@ -234,25 +240,28 @@ class _Session:
         if status == "completed" and self.step < self.schedule.total:
             status, message = "interrupted", f"stopped after step {self.step} of {self.schedule.total}, as asked"
         self.timing["total"] = before + time.perf_counter() - began
-        run = self._result(status, message)
+        run = self.result(status, message)
         if checkpoint is not None:
             run.save(checkpoint)
         if status == "diverged":
             raise Divergence(message, run)
         return run
 
-    def _count(self, rows: NDArray[np.int64], loss: NDArray[np.float64]) -> None:
+    def count(self, rows: NDArray[np.int64], loss: NDArray[np.float64]) -> None:
+        """Add the losses of some steps to the next point of the curve."""
         # One after the other, so that a sum does not depend on where the calls of the kernel were cut.
         for k, values in enumerate((loss, self.weights[rows[rows >= 0]])):
             self.sums[k] = np.add.accumulate(np.concatenate([self.sums[k : k + 1], values]))[-1]
 
-    def _record(self) -> None:
+    def record(self) -> None:
         """Add a point to every curve. Cheap beside the kernel's work between two points, or left out."""
+        began = time.perf_counter()
         loss = float(self.sums[0] / self.sums[1]) if self.sums[1] else float("nan")
         self.observer.observe(self.engine, self.step, loss)
         self.sums[:] = 0.0
+        self.timing["curves"] += time.perf_counter() - began
 
-    def _why(self) -> str:
+    def why(self) -> str:
         """Say what diverged, in words that lead out."""
         y = self.engine.outputs()
         worst = float(np.abs(y).max()) if np.isfinite(y).all() else float("nan")
@@ -278,7 +287,9 @@ class _Session:
             f"input_scale of the network: RFLO then starts inside its stable region); or clamp the weights"
         )
 
-    def _result(self, status: str, message: str) -> Run:
+    def result(self, status: str, message: str) -> Run:
+        """Return what has happened so far."""
+        began = time.perf_counter()
         engine, warnings = self.engine, self._clipped()
         try:
             network = engine.network()
@@ -287,9 +298,12 @@ class _Session:
             warnings.append("the final weights were not finite; network holds the initial ones")
         metrics: dict[str, float] = {}
         if status != "diverged":
-            metrics = measure(engine, self.task)
+            metrics = measure(engine, self.task, self.step, 1 if self.numbers else LANES)  # a chip has one network
         if status == "completed":
-            warnings += self._zero_updates(network)
+            warnings += self._zero_updates()
+        result_seconds = time.perf_counter() - began
+        timing = {**self.timing, "metrics": self.timing["metrics"] + result_seconds}
+        timing["total"] += result_seconds
         return Run(
             experiment=self.experiment,
             status=status,  # type: ignore[arg-type]
@@ -302,7 +316,7 @@ class _Session:
             metrics=metrics,
             warnings=warnings,
             versions=_versions(),
-            timing=dict(self.timing),
+            timing=timing,
             saturation=self.numbers.counters() if self.numbers else None,
             numerics=self.numbers.report() if self.numbers else None,
             state={**engine.state(), "sums": self.sums.copy()},
@@ -320,10 +334,10 @@ class _Session:
             lost.append(f"{count} values of {name} lie outside {form} and were saturated before the run")
         return lost
 
-    def _zero_updates(self, network: Network) -> list[str]:
+    def _zero_updates(self) -> list[str]:
         found = []
         for group in self.training.learn:
-            if np.array_equal(getattr(network, group), getattr(self.engine.start, group)):
+            if not self.engine.moved(group):
                 why = "its learning rate is 0" if not self.training.rates[group] else self._no_signal(group)
                 found.append(f"{group} was to be learned but not one update changed it: {why}")
         return found

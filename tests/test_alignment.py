@@ -14,6 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import neurolrnn as nl
+from neurolrnn import cli
 from neurolrnn.alignment import Alignment, alignment, default_rules, label
 from neurolrnn.errors import InputError
 from neurolrnn.gradients import angle_degrees, flatten, gradient
@@ -278,3 +279,27 @@ def test_refusals() -> None:
         found.angles(point=1)
     with pytest.raises(InputError, match="style"):
         found.table(style="html")  # type: ignore[arg-type]
+
+
+# --- the command
+
+
+def test_the_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("x.toml").write_text(
+        '[task]\nname = "teacher-student"\nn_in = 2\nn_rec = 4\nn_out = 2\nsteps = 6\nsequences = 5\n'
+        '[network]\nn_rec = 6\n[rule]\nname = "rflo"\n[training]\nlearning_rate = 0.01\n', encoding="utf-8",
+    )  # fmt: skip
+    rules = ["--rules", "rflo", "eprop"]
+    assert cli.main(["theory", "updates", "x.toml", *rules, "--precision", "float32", "--json"]) == 0
+    said = json.loads(capsys.readouterr().out)
+    assert said["rules"][:3] == ["BPTT", "RFLO random", "e-prop symmetric"] and len(said["rules"]) == 6
+    assert said["steps"] == 30 and said["points"] == ["network"]
+    assert Path(said["picture"]).read_bytes().startswith(b"\x89PNG")
+    nl.Experiment.load("x.toml").simulate(progress=False).save("run.npz")
+    arguments = ["theory", "updates", "run.npz", *rules, "--part", "B", "--sequences", "2", "--no-plot"]
+    assert cli.main(arguments) == 0
+    out = capsys.readouterr().out
+    assert "start, 12 steps of teacher-student" in out and "end, 12 steps" in out and "cosine, B" in out
+    assert cli.main(["theory", "updates", "x.toml", "--rules", "what"]) == 2
+    assert "rule.name = 'what'" in capsys.readouterr().err

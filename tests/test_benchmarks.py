@@ -32,7 +32,7 @@ def tiny(family: str, n: int = 12) -> Work:
     about = FAMILIES[family]
     lanes = min(about.lanes, 3)
     length = 10 if about.length else 0
-    return Work(n, 40, 2, lanes, length, about.kind, learning_rate=0.02, separate=about.separate)
+    return Work(n, 40, 2, lanes, length, about.kind, learning_rate=0.02)
 
 
 # --- peers

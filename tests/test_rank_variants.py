@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import re
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -13,6 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import neurolrnn as nl
+from neurolrnn import cli
 from neurolrnn.errors import Divergence, InputError
 from neurolrnn.rank_table import VARIANTS, Setting, rank_table, rank_variants
 from neurolrnn.tasks.base import Sequences, Task
@@ -195,3 +198,27 @@ def test_tables_of_several_outputs() -> None:
     plain_data = found[1][0].to_dict()
     assert plain_data["bound"] == plain_data["observed"] == 2
     assert plain_data["holds"] is True
+
+
+def test_the_page_of_the_docs_runs(capsys: pytest.CaptureFixture[str]) -> None:
+    """Its Python blocks are one session."""
+    blocks = re.findall(r"```python\n(.*?)```", DOCS.read_text(encoding="utf-8"), re.DOTALL)
+    assert len(blocks) == 2
+    session: dict[str, Any] = {}
+    exec(blocks[0], session)
+    assert [v.observed for v in session["found"]] == [3, 16, 3]
+    exec(blocks[1], session)
+    assert "RFLO random, int16" in capsys.readouterr().out
+
+
+def test_the_command(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    some = {name: VARIANTS[name] for name in ("RFLO", "Adam")}
+    monkeypatch.setattr("neurolrnn.rank_table.VARIANTS", some)
+    arguments = ["theory", "rank-variants", "--n-rec", "6", "--n-in", "2", "--n-out", "1", "2", "--steps", "40"]
+    assert cli.main(arguments) == 0
+    assert "n_out = 1, 2" in capsys.readouterr().out
+    assert cli.main([*arguments, "--json"]) == 0
+    said = json.loads(capsys.readouterr().out)["variants"]
+    assert [(v["name"], v["n_out"]) for v in said] == [("RFLO", 1), ("Adam", 1), ("RFLO", 2), ("Adam", 2)]
+    assert cli.main([*arguments, "--seed", "-1"]) == 2
+    assert "seed = -1" in capsys.readouterr().err

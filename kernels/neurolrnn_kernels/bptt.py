@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from neurolrnn_kernels import grid as at
-from neurolrnn_kernels.arithmetic import accumulate, blend, clear, error, inner, matvec, scale, within
+from neurolrnn_kernels.arithmetic import accumulate, blend, clear, error, matvec, scale, within
 from neurolrnn_kernels.forward import advance, forward, gather, rest
 from neurolrnn_kernels.jit import kernel, part
 from neurolrnn_kernels.structs import END, START, Array
@@ -23,13 +23,17 @@ class History(NamedTuple):
     """All steps of one episode."""
 
     h: Array
-    """(steps, lanes, n), h_{t-1}."""
+    """(steps·lanes, n), h_{t-1}; step k holds rows k·lanes to (k + 1)·lanes of each array."""
     x: Array
-    """(steps, lanes, n_in), x_t."""
+    """(steps·lanes, n_in), x_t."""
     e: Array
-    """(steps, lanes, n_out), ε_t."""
+    """(steps·lanes, n_out), ε_t."""
     delta: Array
     """(lanes, n)."""
+    g: Array
+    """(block·lanes, n), α δ of some steps: their outer products are summed in one pass over the gradient."""
+    W: Array
+    """(n, n) recurrent weights of the episode, output-major, to go back through them."""
     at: NDArray[np.int64]
     """(1,): steps since the last update."""
 
@@ -44,18 +48,29 @@ def store(out: Any, x: Any) -> None:
 
 @part
 def back(past: Any, net: Any, c: Any, grid: Any, lane: Any, grad: Any) -> None:
-    """Sum the gradients of W and B over the stored episode, last step first."""
+    """Sum the gradients of W and B over the stored episode, last steps first."""
+    lanes = lane.h.shape[0]
+    block = past.g.shape[0] // lanes
+    for j in range(past.W.shape[0]):
+        for i in range(past.W.shape[0]):
+            past.W[i, j] = net.Wt[j, i]
     clear(past.delta)
-    for k in range(past.at[0] - 1, -1, -1):
-        clear(lane.acc_rec)  # Wᵀδ_{t+1}
-        inner(grid[at.STATE], 0, lane.acc_rec, net.Wt, past.delta)
-        blend(grid[at.STATE], lane.work, past.delta, c.keep, past.delta, c.gain, lane.acc_rec, 0)
-        matvec(grid[at.SIGNAL], lane.work, 0, past.delta, net.A, past.e[k])
-        scale(grid[at.STATE], lane.work, lane.g_rec, c.gain, past.delta, 0)
+    end = past.at[0]
+    while end > 0:
+        begin = max(end - block, 0)
+        for k in range(end - 1, begin - 1, -1):
+            clear(lane.acc_rec)  # Wᵀδ_{t+1}
+            matvec(grid[at.STATE], lane.work, 0, lane.acc_rec, past.W, past.delta)
+            blend(grid[at.STATE], lane.work, past.delta, c.keep, past.delta, c.gain, lane.acc_rec, 0)
+            matvec(grid[at.SIGNAL], lane.work, 0, past.delta, net.A, past.e[k * lanes : (k + 1) * lanes])
+            row = (k - begin) * lanes
+            scale(grid[at.STATE], lane.work, past.g[row : row + lanes], c.gain, past.delta, 0)
+        g = past.g[: (end - begin) * lanes]
         if c.learn_W:
-            accumulate(grid[at.W], grad.W, past.h[k], lane.g_rec)
+            accumulate(grid[at.W], grad.W, past.h[begin * lanes : end * lanes], g)
         if c.learn_B:
-            accumulate(grid[at.B], grad.B, past.x[k], lane.g_rec)
+            accumulate(grid[at.B], grad.B, past.x[begin * lanes : end * lanes], g)
+        end = begin
 
 
 @kernel
@@ -71,13 +86,14 @@ def bptt(data: Any, net: Any, c: Any, grid: Any, lane: Any, past: Any, grad: Any
             past.at[0] = 0
         gather(data, s, lane)
         k = past.at[0]
-        store(past.h[k], lane.h)
-        store(past.x[k], lane.x)
+        now = slice(k * lane.h.shape[0], (k + 1) * lane.h.shape[0])
+        store(past.h[now], lane.h)
+        store(past.x[now], lane.x)
         forward(net, c, grid, lane, t)
         loss[s] = error(grid[at.ERROR], lane.work, lane.e, lane.y, lane.target, lane.weight, c.loss, t)
         if not within(lane.y, c.limit):
             return s
-        store(past.e[k], lane.e)
+        store(past.e[now], lane.e)
         past.at[0] = k + 1
         learn_readout(net, c, grid, lane, grad, t)
         if data.flags[s] & END:

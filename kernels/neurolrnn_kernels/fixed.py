@@ -114,10 +114,12 @@ def matvec(v: Any, work: Any, term: int, acc: Any, Wt: Any, x: Any) -> None:
 
 
 def recur_dense(v: Any, work: Any, acc: Any, W: Any, h: Any) -> None:
+    """Add W h for W held whole."""
     add_part(v, work, 0, acc, W, h, 0, W.shape[0])
 
 
 def recur_blocks(v: Any, work: Any, acc: Any, W: Any, h: Any) -> None:
+    """Add W h for W held as blocks of one and two units."""
     I = acc.dtype.type
     n = W.own.shape[0]
     lift = v[at.LIFT_0]

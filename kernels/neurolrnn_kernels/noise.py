@@ -36,18 +36,18 @@ def stream(key: int, t: int) -> Any:
 
 
 @inlined
-def word(start: Any, element: int) -> Any:
-    """Return the 32 random bits of one element of a stream."""
-    return mix(np.uint32((np.uint64(start) + np.uint64(element) * np.uint64(GOLDEN)) & MASK))
-
-
-@inlined
 def first_seed(start: Any, base: int, stride: int) -> Any:
     """Return what :func:`word` mixes for element ``base·stride`` of a stream; a later one adds ``i·seed_step(stride)``.
 
     Split off so that a loop over elements counts in 32 bits, which keeps all vector lanes.
     """
     return np.uint32((np.uint64(start) + np.uint64(base * stride) * np.uint64(GOLDEN)) & MASK)
+
+
+@inlined
+def word(start: Any, element: int) -> Any:
+    """Return the 32 random bits of one element of a stream."""
+    return mix(first_seed(start, element, 1))
 
 
 @inlined

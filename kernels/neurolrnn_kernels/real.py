@@ -37,10 +37,12 @@ def matvec(v: Any, work: Any, term: int, acc: Any, Wt: Any, x: Any) -> None:
 
 
 def recur_dense(v: Any, work: Any, acc: Any, W: Any, h: Any) -> None:
+    """Add W h for W held whole."""
     add_all(acc, W, h, 0, W.shape[0])
 
 
 def recur_triangle(v: Any, work: Any, acc: Any, W: Any, h: Any) -> None:
+    """Add W h for W held as a quasi-triangle."""
     # A narrow band reads fewer zeros beyond its rows, a wide one keeps its sums longer in registers.
     n = W.Wt.shape[0]
     band = 32 if n <= 512 else 64
@@ -50,6 +52,7 @@ def recur_triangle(v: Any, work: Any, acc: Any, W: Any, h: Any) -> None:
 
 
 def recur_blocks(v: Any, work: Any, acc: Any, W: Any, h: Any) -> None:
+    """Add W h for W held as blocks of one and two units."""
     n = W.own.shape[0]
     for b in range(acc.shape[0]):
         a = acc[b]

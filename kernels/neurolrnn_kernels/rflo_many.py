@@ -47,6 +47,9 @@ class Learners(NamedTuple):
     """(learners, n_out) M h + N x."""
     g: Array
     """(learners, n_out) error times learning rate."""
+    last_h: Array
+    """(learners, n) state at the step at which a learner diverged."""
+    last_y: Array
     diverged: NDArray[np.int64]
     """(learners,) step at which an output exceeded the limit, -1 before that."""
 
@@ -120,6 +123,13 @@ def learn(many: Any, b: int, c: Any, grid: Any, active: bool) -> None:
             clip(grid[at.B], many.N[b], c.clip_B)
 
 
+@part
+def keep(out: Any, x: Any) -> None:
+    """Copy one row."""
+    for i in range(x.shape[0]):
+        out[i] = x[i]
+
+
 @kernel
 def rflo_many(data: Any, Wt: Any, Bt: Any, many: Any, c: Any, grid: Any, work: Any, loss: Any) -> None:
     """Run and learn all steps of ``data.rows`` (steps, learners), in place; ``loss`` is (steps, learners).
@@ -141,6 +151,8 @@ def rflo_many(data: Any, Wt: Any, Bt: Any, many: Any, c: Any, grid: Any, work: A
             )
             if not within(many.y[one], c.limit):
                 many.diverged[b] = t
+                keep(many.last_h[b], many.h[b])
+                keep(many.last_y[b], many.y[b])
                 loss[s, b] = 0.0
                 continue
             learn(many, b, c, grid, many.weight[b] != 0)

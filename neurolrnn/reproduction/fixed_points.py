@@ -32,7 +32,7 @@ FOLLOWING = (BPTT_WAY, TBPTT_WAY)
 """Rules whose feedback follows A."""
 C, W_STAR, W_START, A_HAT = 1.0, 0.5, 0.2, 1.0
 """The one mode whose escape is timed."""
-RATE, STEPS = 0.01, 48
+RATE, STEPS, EVERY = 0.01, 48, 4
 
 
 def _size(update: Any) -> float:
@@ -104,12 +104,12 @@ def _escape(way: Way, size: float) -> tuple[Array, Array]:
     """Return times and losses of the kernels' run from a = b = size."""
     teacher = aligned_teacher([math.sqrt(C)], [math.sqrt(C)], [W_STAR])
     student = one_unit(size, W_START, size)
-    updates = round((12.0 + 1.1 * math.log(1.0 / size)) / RATE)
+    points = round((12.0 + 1.1 * math.log(1.0 / size)) / (EVERY * RATE))
     run = learn(
-        student, impulses(teacher, STEPS), way.episode(np.array([[A_HAT]])), RATE, update="episode", epochs=updates,
-        records=updates,
+        student, impulses(teacher, STEPS), way.episode(np.array([[A_HAT]])), RATE, update="episode",
+        epochs=EVERY * points, records=points,
     )  # fmt: skip
-    return RATE * np.arange(updates, dtype=np.float64), np.asarray(run.loss) * STEPS
+    return EVERY * RATE * (np.arange(points, dtype=np.float64) + 0.5), np.asarray(run.loss) * STEPS
 
 
 def _half_time(t: Array, loss: Array) -> float:

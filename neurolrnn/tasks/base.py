@@ -102,6 +102,23 @@ class Sequences:
         for a, b in zip(self.starts[:-1], self.starts[1:], strict=True):
             yield self.inputs[a:b], self.targets[a:b]
 
+    def first(self, steps: int) -> Sequences:
+        """Return the first sequences, of together at most ``steps`` steps; at least one, cut if it is longer.
+
+        A labelled sequence is never cut, nor one without error before the cut.
+        """
+        if steps >= self.steps:
+            return self
+        whole = int(np.searchsorted(self.starts, steps, side="right")) - 1
+        if whole == 0 and (self.labels is not None or not self.mask[:steps].any()):
+            whole = 1
+        if whole and not self.mask[: self.starts[whole]].any():
+            return self
+        rows = int(self.starts[whole]) if whole else steps
+        starts = self.starts[: whole + 1] if whole else np.array([0, steps])
+        labels = None if self.labels is None else self.labels[:whole]
+        return Sequences(self.inputs[:rows], self.targets[:rows], starts, self.mask[:rows], labels)
+
     @classmethod
     def from_arrays(
         cls,

@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from itertools import combinations, product
-from typing import NamedTuple
+from typing import NamedTuple, TypedDict
 
 import numpy as np
 from numpy.typing import NDArray
@@ -54,9 +54,17 @@ class Mode(NamedTuple):
     """Largest real part of an eigenvalue of J diag(η) C: the share of z that one update takes away."""
 
 
+class ModeOptions(TypedDict, total=False):
+    """What a mode's rule may have besides its name."""
+
+    feedback: float | None
+    decay: float | None
+    steps: int
+
+
 def linearise(
-    rule: str, s: float, c: float, w_star: float, learning_rate: PerGroup, frac_bits: PerGroup,
-    feedback: float | None, decay: float | None, steps: int,
+    rule: str, s: float, c: float, w_star: float, learning_rate: PerGroup, frac_bits: PerGroup, *,
+    feedback: float | None = None, decay: float | None = None, steps: int = 1,
 ) -> Mode:  # fmt: skip
     """Return the mode where it has learned; refuse one that does not stay there.
 

@@ -17,16 +17,17 @@ them is derived here and held against the fixed-point kernels in tests/test_roun
 from __future__ import annotations
 
 import math
-from typing import NamedTuple
+from typing import NamedTuple, Unpack
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from neurolrnn.errors import InputError, choose, positive_integer, real_number
-from neurolrnn.theory.stein import geometric_sum
 from neurolrnn.theory.linear_mode import (
     Floor,
     Matrix,
+    Mode,
+    ModeOptions,
     PerGroup,
     corners_of,
     judged,
@@ -34,6 +35,7 @@ from neurolrnn.theory.linear_mode import (
     linearise,
     stationary_covariance,
 )
+from neurolrnn.theory.stein import geometric_sum
 
 __all__ = [
     "Bias", "Bits", "Floor", "bits_needed", "dead_band", "effective_drift", "loss_floor", "stall_set",
@@ -73,10 +75,8 @@ def loss_floor(
     frac_bits: PerGroup,
     rounding: str = "nearest",
     *,
-    feedback: float | None = None,
-    decay: float | None = None,
-    steps: int = 1,
     random_bits: int | None = 16,
+    **options: Unpack[ModeOptions],
 ) -> Floor:
     """Return the loss that rounding leaves of a mode after learning with its exact expected update.
 
@@ -97,14 +97,12 @@ def loss_floor(
         ``"nearest"``: every update is rounded to nearest; the floor is the largest loss in the :func:`stall_set`.
         ``"stochastic"``: every update is rounded at random; the floor is the mean loss, long after the start.
         ``"once"``: trained in real arithmetic, rounded to nearest at the end; the mean over positions of the grid.
-    feedback : float, optional
-        â, entry of R; needed by ``"fa_bptt"``, not allowed for ``"bptt"``. Without it feedback follows a.
-    decay : float, optional
-        ŵ of ``"rflo"``; default 0, which is 1 - α of the plain network.
-    steps : int
-        τ of ``"tbptt"``.
     random_bits : int or None
         Of stochastic rounding, with the half step that the kernels add; None for as many as there are.
+    **options
+        ``feedback``: â, entry of R; needed by ``"fa_bptt"``, not allowed for ``"bptt"``. Without it feedback follows a.
+        ``decay``: ŵ of ``"rflo"``; default 0, which is 1 - α of the plain network.
+        ``steps``: τ of ``"tbptt"``; default 1.
 
     Returns
     -------
@@ -131,10 +129,10 @@ def loss_floor(
     all. The stochastic floor is a mean over positions of w* between two points of the grid, good to some 20 %; one
     teacher had between 0.3 (w* close to a point) and 1.4 times that.
     """
-    mode = linearise(rule, s, c, w_star, learning_rate, frac_bits, feedback, decay, steps)
+    mode = linearise(rule, s, c, w_star, learning_rate, frac_bits, **options)
     choose("rounding", rounding, ROUNDINGS)
     if rounding == "nearest":
-        corners = corners_of(mode.C, mode.grid / (2.0 * mode.rates))
+        corners = _stalled(mode)
         return judged(mode, largest_loss(corners, mode.H), np.abs(corners).max(axis=0), rounding)
     if rounding == "once":
         covariance = (mode.J * mode.grid**2 / 12.0) @ mode.J.T
@@ -145,7 +143,7 @@ def loss_floor(
     if rounding == "stochastic" and random_bits is not None and floor.valid:
         g = positive_integer("random_bits", random_bits)
         # Increments below 2^-(g+1) d never move a weight: as if rounded to nearest on a grid 2^g times finer.
-        lost = largest_loss(corners_of(mode.C, mode.grid / (2.0 * mode.rates)), mode.H)
+        lost = largest_loss(_stalled(mode), mode.H)
         needed = math.ceil(0.5 * math.log2(lost / (FLOOR_OF_LOST_BITS * loss)))
         if g < needed:
             return Floor(loss, False, f"random_bits = {g} lose the smallest updates; at least {needed} are needed")
@@ -159,16 +157,13 @@ def stall_set(
     w_star: float,
     learning_rate: PerGroup,
     frac_bits: PerGroup,
-    *,
-    feedback: float | None = None,
-    decay: float | None = None,
-    steps: int = 1,
+    **options: Unpack[ModeOptions],
 ) -> Matrix:
     """Return the corners of the region in which no update, rounded to nearest, moves a weight.
 
     Parameters
     ----------
-    rule, s, c, w_star, learning_rate, frac_bits, feedback, decay, steps
+    rule, s, c, w_star, learning_rate, frac_bits, **options
         See :func:`loss_floor`.
 
     Returns
@@ -176,7 +171,10 @@ def stall_set(
     (corners, 2)
         ``(u - c, w - w*)``, counterclockwise: the polygon ``|C z| ≤ d/(2η)``, row by row.
     """
-    mode = linearise(rule, s, c, w_star, learning_rate, frac_bits, feedback, decay, steps)
+    return _stalled(linearise(rule, s, c, w_star, learning_rate, frac_bits, **options))
+
+
+def _stalled(mode: Mode) -> Matrix:
     return corners_of(mode.C, mode.grid / (2.0 * mode.rates))
 
 
@@ -187,10 +185,7 @@ def bits_needed(
     c: float,
     w_star: float,
     learning_rate: PerGroup,
-    *,
-    feedback: float | None = None,
-    decay: float | None = None,
-    steps: int = 1,
+    **options: Unpack[ModeOptions],
 ) -> Bits:
     """Return the fraction bits of the weights with which a mode gets down to ``loss``.
 
@@ -198,7 +193,7 @@ def bits_needed(
     ----------
     loss : float
         Above 0, ½ Σ_j e_j².
-    rule, s, c, w_star, learning_rate, feedback, decay, steps
+    rule, s, c, w_star, learning_rate, **options
         See :func:`loss_floor`; all three weights get the same bits.
 
     Returns
@@ -219,9 +214,7 @@ def bits_needed(
     goal = real_number("loss", loss, above=0.0)
     found = []
     for rounding in ROUNDINGS:
-        floor = loss_floor(
-            rule, s, c, w_star, learning_rate, 0.0, rounding, feedback=feedback, decay=decay, steps=steps
-        )
+        floor = loss_floor(rule, s, c, w_star, learning_rate, 0.0, rounding, **options)
         found.append(math.ceil(0.5 * math.log2(floor.loss / goal)))
     return Bits(*found)
 
