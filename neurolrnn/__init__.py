@@ -10,7 +10,7 @@ from neurolrnn.gradients import GradientCheck, gradcheck, gradient
 from neurolrnn.many import simulate_many
 from neurolrnn.network import Network
 from neurolrnn.precision import Precision
-from neurolrnn.rank_table import rank_table, rank_variants
+from neurolrnn.rank_runs import rank_table, rank_variants
 from neurolrnn.reproduction import Reproduction, reproduce
 from neurolrnn.rules import BPTT, RFLO, RTRL, RULES, EProp, Rule, TruncatedBPTT, make_rule
 from neurolrnn.run import Run, RunFileError

@@ -25,7 +25,7 @@ def add_rank_variants(subparsers: Any) -> None:
 
 
 def _rank_variants(args: argparse.Namespace) -> int:
-    from neurolrnn.rank_table import rank_table, rank_variants
+    from neurolrnn.rank_runs import rank_table, rank_variants
 
     tell("some forty small runs are made (the first time, their kernels are compiled)")
     tables = [rank_variants(args.n_rec, k, args.steps, args.seed, n_in=args.n_in) for k in args.n_out]

@@ -196,7 +196,9 @@ def _fixed_values(numbers: FixedGrid, matrix: str) -> NDArray[np.float64] | None
     parts = net.blocks
     if matrix == "W" and parts is not None and not len(parts.left):
         return np.stack([parts.before, parts.own, parts.after], axis=1)  # all that a unit hears, (n, 3)
-    return {"A": net.A, "W": net.W, "B": net.B, "feedback": setting.feedback}.get(matrix)
+    if matrix == "feedback":
+        return setting.feedback
+    return np.asarray(getattr(net, matrix)) if matrix in "AWB" else None
 
 
 def _largest_entry(numbers: FixedGrid, matrix: str) -> int:

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 import neurolrnn as nl
 from neurolrnn import cli
 from neurolrnn.errors import Divergence, InputError
-from neurolrnn.rank_table import VARIANTS, Setting, rank_table, rank_variants
+from neurolrnn.rank_runs import VARIANTS, Setting, rank_table, rank_variants
 from neurolrnn.tasks.base import Sequences, Task
 from neurolrnn.theory.rank import rank_bound
 from neurolrnn.theory.rank_variants import RankVariant, adam, clip_by_norm, learn_online, nesterov, observe, plain
@@ -211,14 +211,13 @@ def test_the_page_of_the_docs_runs(capsys: pytest.CaptureFixture[str]) -> None:
     assert "RFLO random, int16" in capsys.readouterr().out
 
 
-def test_the_command(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
-    some = {name: VARIANTS[name] for name in ("RFLO", "Adam")}
-    monkeypatch.setattr("neurolrnn.rank_table.VARIANTS", some)
+def test_the_command(capsys: pytest.CaptureFixture[str]) -> None:
     arguments = ["theory", "rank-variants", "--n-rec", "6", "--n-in", "2", "--n-out", "1", "2", "--steps", "40"]
     assert cli.main(arguments) == 0
     assert "n_out = 1, 2" in capsys.readouterr().out
     assert cli.main([*arguments, "--json"]) == 0
     said = json.loads(capsys.readouterr().out)["variants"]
-    assert [(v["name"], v["n_out"]) for v in said] == [("RFLO", 1), ("Adam", 1), ("RFLO", 2), ("Adam", 2)]
+    assert [(v["name"], v["n_out"]) for v in said] == [(name, k) for k in (1, 2) for name in VARIANTS]
+    assert all(v["holds"] for v in said)
     assert cli.main([*arguments, "--seed", "-1"]) == 2
     assert "seed = -1" in capsys.readouterr().err

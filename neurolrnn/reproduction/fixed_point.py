@@ -24,7 +24,7 @@ from neurolrnn.reproduction.setup import (
     painted,
     stages,
 )
-from neurolrnn.rules import RFLO
+from neurolrnn.rules import RFLO, TruncatedBPTT
 from neurolrnn.tasks import load
 from neurolrnn.tasks.teacher_student import aligned_student, aligned_teacher
 from neurolrnn.theory import loss_floor, rank_report
@@ -94,11 +94,13 @@ def _measure_modes(setting: Setting) -> Measured:
     t = np.linspace(0.0, SHOWN, 241)
     ways = (RFLO_WAY,) if setting.quick else WAYS
     for k, way in enumerate(ways):
+        # Chips have no BPTT; truncated only after the whole episode it is the same.
+        rule = TruncatedBPTT(MODE_STEPS) if way.name == "bptt" else way.episode(R)
         found = {}
         for preset in ("float64", *PRESETS):
             setting.tell(f"{way.title}, {preset}", k / 3)
             runs = stages(
-                student, task, way.episode(R), MODE_RATE, stops, Precision.preset(preset), update="episode",
+                student, task, rule, MODE_RATE, stops, Precision.preset(preset), update="episode",
                 batch=teacher.n_in, epochs=round(TIMES[-1] / MODE_RATE), shuffle=False, seed=setting.seed,
             )  # fmt: skip
             found[preset] = np.array([frame.modes(run.network) for run in runs])
