@@ -13,6 +13,8 @@ from neurolrnn.tables import markdown_table
 
 TIE = 0.05
 """Closer than this, or with a spread over rounds that holds 1, is a tie."""
+BUSY = 0.2
+"""With wall time this much above processor time, something else was running."""
 BEGIN, END = "<!-- benchmarks: begin -->", "<!-- benchmarks: end -->"
 
 
@@ -251,6 +253,8 @@ def machine_text(results: Results) -> str:
     if busy:
         text += f" Wall time was in the median {100 * max(0.0, spread(busy).median):.0f} % above processor time"
         text += f", at worst {100 * max(busy):.0f} %."
+        if max(busy) > BUSY:
+            text += " **The machine was busy:** sweeps and start, which are wall time, say little; measure again."
     return text
 
 

@@ -50,7 +50,7 @@ def _tbptt(rule: TruncatedBPTT, z: Zeros, s: Sizes) -> Kernel:
 def _eprop(rule: EProp, z: Zeros, s: Sizes) -> Kernel:
     return eprop, Eligibility(
         z("eligibility", (s.lanes, s.n_rec, s.n_rec)), z("eligibility", (s.lanes, s.n_in, s.n_rec)),
-        z("trace_decay", (s.n_rec,)),
+        z("trace_decay", (s.n_rec,)), z("state", (s.lanes, s.n_rec)),
     )  # fmt: skip
 
 

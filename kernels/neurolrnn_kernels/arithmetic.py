@@ -119,6 +119,17 @@ def descend_traces(v: Any, work: Any, Wt: Any, H: Any, E: Any, g: Any, t: int) -
     """Subtract the landed ``Σ_lanes g_i E_ij`` from the weights."""
 
 
+@primitive("E")
+def traces_matvec(
+    v: Any, ve: Any, vd: Any, work: Any, Wt: Any, H: Any, E: Any, d: Any, gain: Any, x: Any, g: Any, acc: Any, h: Any,
+    t: int,
+) -> None:  # fmt: skip
+    """:func:`decay_traces` (grid row ``ve``), :func:`descend_traces`, then add ``Wtᵀ h`` to ``acc`` (grid row ``vd``).
+
+    Of one lane: one pass over traces and weights.
+    """
+
+
 @primitive("G")
 def accumulate_traces(v: Any, G: Any, E: Any, g: Any) -> None:
     """Add ``Σ_lanes g_i E_ij`` to a gradient accumulator."""

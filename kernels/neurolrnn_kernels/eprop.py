@@ -11,12 +11,14 @@ from typing import Any, NamedTuple
 from neurolrnn_kernels import grid as at
 from neurolrnn_kernels.arithmetic import (
     accumulate_traces,
+    clear,
     clip,
     decay_traces,
     descend_traces,
     diagonal_blend,
     error,
     scale,
+    traces_matvec,
     within,
 )
 from neurolrnn_kernels.forward import advance, forward, gather, rest
@@ -34,6 +36,8 @@ class Eligibility(NamedTuple):
     """(lanes, n_in, n)."""
     d: Array
     """(n,) decay of the traces onto each unit."""
+    h: Array
+    """(lanes, n) h_{t-1}, which the traces of W take up once the error is known."""
 
 
 @part
@@ -43,6 +47,14 @@ def forget(E: Any) -> None:
         for j in range(E.shape[1]):
             for i in range(E.shape[2]):
                 E[b, j, i] = 0
+
+
+@part
+def remember(out: Any, h: Any) -> None:
+    """Copy the state before it moves."""
+    for b in range(h.shape[0]):
+        for i in range(h.shape[1]):
+            out[b, i] = h[b, i]
 
 
 @kernel
@@ -63,20 +75,30 @@ def eprop(data: Any, net: Any, c: Any, grid: Any, lane: Any, trace: Any, grad: A
                 forget(trace.W[b : b + 1])
                 forget(trace.B[b : b + 1])
         diagonal_blend(grid[at.TRACE_DECAY], lane.work, trace.d, c.keep, c.gain, net.Wt, t)
-        if c.learn_W:
-            decay_traces(grid[at.ELIGIBILITY], lane.work, trace.W, trace.d, c.gain, lane.h, t)
+        remember(trace.h, lane.h)
         if c.learn_B:
             decay_traces(grid[at.INPUT_ELIGIBILITY], lane.work, trace.B, trace.d, c.gain, lane.x, t)
         forward(net, c, grid, lane, t)
         loss[s] = error(grid[at.ERROR], lane.work, lane.e, lane.y, lane.target, lane.weight, c.loss, t)
         if not within(lane.y, c.limit):
             return s
+        last = (data.flags[s] & END) != 0  # nothing comes after: W h is not needed
+        at_once = active and c.direct and c.learn_W and not last and lane.h.shape[0] == 1 and c.clip_W > 1e300
+        if c.learn_W and not at_once:
+            decay_traces(grid[at.ELIGIBILITY], lane.work, trace.W, trace.d, c.gain, trace.h, t)
         if active:
             signal(net, c, grid, lane, t)
             learn_readout(net, c, grid, lane, grad, t)
             if c.direct:
                 if c.learn_W:
                     scale(grid[at.RATE_W], lane.work, lane.g_rec, c.rate_W, lane.L, t)
+                if at_once:
+                    clear(lane.drive)
+                    traces_matvec(
+                        grid[at.W], grid[at.ELIGIBILITY], grid[at.CURRENT], lane.work, net.Wt, net.hidden_W, trace.W,
+                        trace.d, c.gain, trace.h, lane.g_rec, lane.drive, lane.h, t,
+                    )  # fmt: skip
+                elif c.learn_W:
                     descend_traces(grid[at.W], lane.work, net.Wt, net.hidden_W, trace.W, lane.g_rec, t)
                     clip(grid[at.W], net.Wt, c.clip_W)
                 if c.learn_B:
@@ -92,6 +114,6 @@ def eprop(data: Any, net: Any, c: Any, grid: Any, lane: Any, trace: Any, grad: A
             hold(net.Wt, net.Bt, net, c, grid)
         if update_due(data, s, c):
             step_down(net.Wt, net.Bt, net, c, grid, lane, grad, t)
-        if not data.flags[s] & END:
+        if not (at_once or last):
             advance(net, grid, lane)
     return data.rows.shape[0]

@@ -298,6 +298,15 @@ def descend_traces(v: Any, work: Any, Wt: Any, H: Any, E: Any, g: Any, t: int) -
         update_row(v, Wt[j], H[hidden_index(H, j)], row, t, j * n)
 
 
+def traces_matvec(
+    v: Any, ve: Any, vd: Any, work: Any, Wt: Any, H: Any, E: Any, d: Any, gain: Any, x: Any, g: Any, acc: Any, h: Any,
+    t: int,
+) -> None:  # fmt: skip
+    decay_traces(ve, work, E, d, gain, x, t)
+    descend_traces(v, work, Wt, H, E, g, t)
+    matvec(vd, work, 0, acc, Wt, h)
+
+
 def accumulate_traces(v: Any, G: Any, E: Any, g: Any) -> None:
     for j in range(G.shape[0]):
         row = G[j]

@@ -150,6 +150,24 @@ def descend_traces(v: Any, work: Any, Wt: Any, H: Any, E: Any, g: Any, t: int) -
                 row[i] -= e[i] * gb[i]
 
 
+def traces_matvec(
+    v: Any, ve: Any, vd: Any, work: Any, Wt: Any, H: Any, E: Any, d: Any, gain: Any, x: Any, g: Any, acc: Any, h: Any,
+    t: int,
+) -> None:  # fmt: skip
+    traces, signal, out = E[0], g[0], acc[0]
+    for j in range(Wt.shape[0]):
+        row = Wt[j]
+        e = traces[j]
+        gx = gain * x[0, j]
+        hj = h[0, j]
+        for i in range(row.shape[0]):
+            new = d[i] * e[i] + gx
+            e[i] = new
+            w = row[i] - new * signal[i]
+            row[i] = w
+            out[i] += w * hj
+
+
 def accumulate_traces(v: Any, G: Any, E: Any, g: Any) -> None:
     for j in range(G.shape[0]):
         row = G[j]
