@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from neurolrnn.basis import Basis, own_basis
 from neurolrnn.block_matrix import BlockMatrix
 from neurolrnn.errors import InputError
+from neurolrnn.fixed_point import FixedNumbers
 from neurolrnn.layout import make_constants, make_gradients, make_lanes
 from neurolrnn.network import Network
 from neurolrnn.number_system import NumberSystem
@@ -22,7 +23,7 @@ from neurolrnn.schedule import Piece
 from neurolrnn.tasks.base import Sequences
 from neurolrnn.training import GROUPS, Training
 from neurolrnn_kernels.forward import run_forward
-from neurolrnn_kernels.recurrent import Blocks, Triangle
+from neurolrnn_kernels.recurrent import Blocks, Triangle, pack_triangle
 from neurolrnn_kernels.rflo_many import Learners, rflo_many
 from neurolrnn_kernels.structs import START, Data, Weights
 
@@ -111,7 +112,8 @@ class Engine:
         self._constants = make_constants(
             num, network.leak, rule, training, symmetric=self._symmetric, loss=loss, limit=limit
         )
-        self._lanes = make_lanes(num, network, lanes)
+        self._look_ahead = not isinstance(num, FixedNumbers)  # a sum of a declared width depends on its order
+        self._lanes = make_lanes(num, network, lanes, self._look_ahead and factored)
         self._memory: Any
         self._kernel, self._memory = kernel_of(rule, num.zeros, Sizes(m, n, o, lanes, longest))
         self._gradients = make_gradients(num, self._constants, self._plastic())
@@ -124,7 +126,7 @@ class Engine:
         if isinstance(recurrent, BlockMatrix):
             return Blocks(*(num.encode("W", part) for part in (recurrent.own, recurrent.before, recurrent.after)))
         Wt = num.encode("W", np.ascontiguousarray(recurrent.T))
-        return Triangle(Wt) if self.basis.form == "triangle" else Wt
+        return Triangle(pack_triangle(Wt)) if self.basis.form == "triangle" else Wt
 
     def _make_data(self, data: Sequences, weights: Array) -> tuple[Array, Array, Array]:
         num = self._numbers
@@ -185,7 +187,7 @@ class Engine:
         grid = self._numbers.grid.copy()  # so that its counters count learning only
         done = run_forward(
             Data(*arrays, piece.rows, piece.flags), self._weights, self._constants._replace(first=0), grid,
-            make_lanes(self._numbers, self.initial, piece.rows.shape[1]), y, loss,
+            make_lanes(self._numbers, self.initial, piece.rows.shape[1], self._look_ahead), y, loss,
         )  # fmt: skip
         outputs = self._numbers.decode("readout", y)
         if done < len(piece.flags):
@@ -319,7 +321,7 @@ class Engine:
         }  # fmt: skip
         found = {name: array for part, held in parts.items() for name, array in _leaves(part, held)}
         found["grid"] = self._numbers.grid
-        return found
+        return {k: v for k, v in found.items() if not k.startswith("lanes.ahead")}  # which is calculated anew
 
     def state(self) -> dict[str, Array]:
         """Return copies of every array that the next step depends on, and of the basis if it is not the user's."""

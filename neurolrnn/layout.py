@@ -46,16 +46,24 @@ def make_constants(
     )
 
 
-def make_lanes(num: NumberSystem, net: Network, lanes: int) -> Lanes:
-    """Return activity at rest, for as many sequences side by side."""
+AHEAD_STEPS, AHEAD_NUMBERS = 32, 2**16
+"""Most steps whose B x is calculated in one go, and most numbers it may take (so that it stays in the second cache)."""
+
+
+def make_lanes(num: NumberSystem, net: Network, lanes: int, look_ahead: bool = False) -> Lanes:
+    """Return activity at rest, for as many sequences side by side.
+
+    ``look_ahead`` gives room to calculate B x of several steps in one go, for rules that leave B as it is.
+    """
     z, n, m, o = num.zeros, net.n_rec, net.n_in, net.n_out
+    block = lanes * max(4, min(AHEAD_STEPS, AHEAD_NUMBERS // (n * lanes))) if look_ahead else 0
     return Lanes(
         x=z("input", (lanes, m)), target=z("target", (lanes, o)), weight=z("mask", (lanes,)),
         h=z("state", (lanes, n)), drive=z("accumulator", (lanes, n)), u=z("current", (lanes, n)),
         y=z("readout", (lanes, o)), e=z("error", (lanes, o)), L=z("signal", (lanes, n)),
         acc_out=z("accumulator", (lanes, o)), acc_rec=z("accumulator", (lanes, n)), z=z("coupling", (lanes, o)),
         g_out=z("step", (lanes, o)), g_rec=z("step", (lanes, n)),
-        work=z("work", (max(n, m, o),)),
+        ahead_x=z("input", (block, m)), ahead=z("accumulator", (block, n)), work=z("work", (max(n, m, o),)),
     )  # fmt: skip
 
 

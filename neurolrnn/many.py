@@ -185,6 +185,6 @@ def _room(engine: Engine, trainings: list[Training]) -> Learners:
     rates[...] = [[training.rates[g] for g in "AWB"] for training in trainings]
     return Learners(
         A=zeros(o, n), R=zeros(o, n), M=zeros(o, n), N=zeros(o, m), rates=rates, x=zeros(m), target=zeros(o),
-        weight=zeros(), h=zeros(n), drive=zeros(n), p=zeros(n), q=zeros(m), y=zeros(o), e=zeros(o), z=zeros(o),
+        weight=zeros(), h=zeros(n), drive=zeros(n), ahead=zeros(n), p=zeros(n), q=zeros(m), y=zeros(o), e=zeros(o), z=zeros(o),
         g=zeros(o), last_h=zeros(n), last_y=zeros(o), diverged=np.full(count, -1, np.int64),
     )  # fmt: skip

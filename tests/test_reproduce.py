@@ -81,8 +81,10 @@ def test_every_claim_can_fail(name: str, quick: tuple[nl.Reproduction, Path]) ->
         rows = [{**row, "rflo": 0} for row in numbers["rows"]]
         assert verdict_of(judge({**numbers, "rows": rows}).checks) == "not confirmed"
     elif name == "fixed-point-rank":
-        for key, value in (("int16 factored", 3), ("int16 dense", 2)):
-            assert verdict_of(judge({**numbers, key: {**numbers[key], "rank": value}}).checks) == "not confirmed"
+        cases = (("int16 factored", 3, "not confirmed"), ("int16 dense", 3, "not confirmed"),
+                 ("float64 dense", 3, "not confirmed"), ("int16 dense", 2, "confirmed"))  # fmt: skip
+        for key, rank, wanted in cases:
+            assert verdict_of(judge({**numbers, key: {**numbers[key], "rank": rank}}).checks) == wanted
     else:
         assert "not confirmed" in changed
 

@@ -65,6 +65,16 @@ def matvec(v: Any, work: Any, term: int, acc: Any, Wt: Any, x: Any) -> None:
 
 
 @primitive("acc")
+def matvec_ahead(acc: Any, Wt: Any, x: Any) -> None:
+    """Set ``acc`` to ``Wtᵀ x``. Real arithmetic only: in fixed point nothing is calculated ahead."""
+
+
+@primitive("acc")
+def add_block(acc: Any, ahead: Any, first: int) -> None:
+    """Add rows of ``ahead``, from ``first``, to those of ``acc``. Real arithmetic only."""
+
+
+@primitive("acc")
 def inner(v: Any, term: int, acc: Any, A: Any, h: Any) -> None:
     """Add ``A h`` to ``acc``, A (n_out, n) row-major."""
 

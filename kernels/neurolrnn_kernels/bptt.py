@@ -89,7 +89,7 @@ def bptt(data: Any, net: Any, c: Any, grid: Any, lane: Any, past: Any, grad: Any
         now = slice(k * lane.h.shape[0], (k + 1) * lane.h.shape[0])
         store(past.h[now], lane.h)
         store(past.x[now], lane.x)
-        forward(net, c, grid, lane, t)
+        forward(net, c, grid, lane, t, -1)
         loss[s] = error(grid[at.ERROR], lane.work, lane.e, lane.y, lane.target, lane.weight, c.loss, t)
         if not within(lane.y, c.limit):
             return s

@@ -78,7 +78,7 @@ def eprop(data: Any, net: Any, c: Any, grid: Any, lane: Any, trace: Any, grad: A
         remember(trace.h, lane.h)
         if c.learn_B:
             decay_traces(grid[at.INPUT_ELIGIBILITY], lane.work, trace.B, trace.d, c.gain, lane.x, t)
-        forward(net, c, grid, lane, t)
+        forward(net, c, grid, lane, t, -1)
         loss[s] = error(grid[at.ERROR], lane.work, lane.e, lane.y, lane.target, lane.weight, c.loss, t)
         if not within(lane.y, c.limit):
             return s

@@ -113,6 +113,14 @@ def matvec(v: Any, work: Any, term: int, acc: Any, Wt: Any, x: Any) -> None:
     add_part(v, work, term, acc, Wt, x, 0, Wt.shape[0])
 
 
+def matvec_ahead(acc: Any, Wt: Any, x: Any) -> None:
+    """Nothing: a sum of a declared width depends on its order."""
+
+
+def add_block(acc: Any, ahead: Any, first: int) -> None:
+    """Nothing, see :func:`matvec_ahead`."""
+
+
 def recur_dense(v: Any, work: Any, acc: Any, W: Any, h: Any) -> None:
     """Add W h for W held whole."""
     add_part(v, work, 0, acc, W, h, 0, W.shape[0])

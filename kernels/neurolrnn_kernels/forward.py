@@ -6,12 +6,14 @@ from typing import Any
 
 from neurolrnn_kernels import grid as at
 from neurolrnn_kernels.arithmetic import (
+    add_block,
     blend,
     clear,
     error,
     inner,
     land,
     matvec,
+    matvec_ahead,
     within,
 )
 from neurolrnn_kernels.jit import kernel, part
@@ -52,9 +54,36 @@ def rest(lane: Any) -> None:
 
 
 @part
-def forward(net: Any, c: Any, grid: Any, lane: Any, t: int) -> None:
-    """Advance h and y by one step; ``lane.drive`` must hold W h and is used up."""
-    matvec(grid[at.CURRENT], lane.work, 1, lane.drive, net.Bt, lane.x)
+def look_ahead(data: Any, s: int, net: Any, lane: Any) -> int:
+    """Calculate B x of the next steps in one go, if B stays and it is time; return the row of step s, or -1 for none.
+
+    ``lane.ahead`` has no rows where B learns, or where the order of a sum matters.
+    """
+    lanes = data.rows.shape[1]
+    block = lane.ahead.shape[0] // lanes
+    if block == 0:
+        return -1
+    if s % block == 0:
+        count = min(block, data.rows.shape[0] - s)
+        for k in range(count):
+            for b in range(lanes):
+                row = data.rows[s + k, b]
+                for i in range(lane.x.shape[1]):
+                    lane.ahead_x[k * lanes + b, i] = data.x[row, i] if row >= 0 else 0
+        matvec_ahead(lane.ahead[: count * lanes], net.Bt, lane.ahead_x[: count * lanes])
+    return s % block * lanes
+
+
+@part
+def forward(net: Any, c: Any, grid: Any, lane: Any, t: int, ahead: int) -> None:
+    """Advance h and y by one step; ``lane.drive`` must hold W h and is used up.
+
+    ``ahead`` is the row of ``lane.ahead`` that holds B x, or -1.
+    """
+    if ahead >= 0:
+        add_block(lane.drive, lane.ahead, ahead)
+    else:
+        matvec(grid[at.CURRENT], lane.work, 1, lane.drive, net.Bt, lane.x)
     if net.M.shape[0] > 0:  # the factors' part: (RᵀM) h + (RᵀN) x = Rᵀ z
         clear(lane.acc_out)
         inner(grid[at.COUPLING], 0, lane.acc_out, net.M, lane.h)
@@ -85,7 +114,7 @@ def run_forward(data: Any, net: Any, c: Any, grid: Any, lane: Any, y: Any, loss:
         if data.flags[s] & START:
             rest(lane)
         gather(data, s, lane)
-        forward(net, c, grid, lane, c.first + s)
+        forward(net, c, grid, lane, c.first + s, look_ahead(data, s, net, lane))
         loss[s] = error(grid[at.ERROR], lane.work, lane.e, lane.y, lane.target, lane.weight, c.loss, c.first + s)
         for b in range(data.rows.shape[1]):
             if data.rows[s, b] >= 0:

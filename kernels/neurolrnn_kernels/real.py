@@ -13,12 +13,13 @@ import numpy as np
 
 from neurolrnn_kernels.jit import inlined
 from neurolrnn_kernels.simd import dot
-from neurolrnn_kernels.tiles import add_outer, add_rows, subtract_outer
+from neurolrnn_kernels.tiles import add_outer, add_rows, add_rows_at, subtract_outer
 
 BAND = 128
 """Rows of a matrix that are multiplied at a time: few enough to stream, enough to keep the sums in registers."""
 
 
+@inlined
 def clear(acc: Any) -> None:
     for b in range(acc.shape[0]):
         for i in range(acc.shape[1]):
@@ -36,6 +37,17 @@ def matvec(v: Any, work: Any, term: int, acc: Any, Wt: Any, x: Any) -> None:
     add_all(acc, Wt, x, 0, Wt.shape[0])
 
 
+def matvec_ahead(acc: Any, Wt: Any, x: Any) -> None:
+    clear(acc)
+    add_all(acc, Wt, x, 0, Wt.shape[0])
+
+
+def add_block(acc: Any, ahead: Any, first: int) -> None:
+    for b in range(acc.shape[0]):
+        for i in range(acc.shape[1]):
+            acc[b, i] += ahead[first + b, i]
+
+
 def recur_dense(v: Any, work: Any, acc: Any, W: Any, h: Any) -> None:
     """Add W h for W held whole."""
     add_all(acc, W, h, 0, W.shape[0])
@@ -43,12 +55,13 @@ def recur_dense(v: Any, work: Any, acc: Any, W: Any, h: Any) -> None:
 
 def recur_triangle(v: Any, work: Any, acc: Any, W: Any, h: Any) -> None:
     """Add W h for W held as a quasi-triangle."""
-    # A narrow band reads fewer zeros beyond its rows, a wide one keeps its sums longer in registers.
-    n = W.Wt.shape[0]
-    band = 32 if n <= 512 else 64
-    for j in range(0, n, band):
-        last = min(j + band, n)
-        add_rows(acc, h, W.Wt, j, last, min((last + 16) // 16 * 16, n))
+    n = h.shape[1]
+    width = W.tiles.shape[1]
+    row = 0
+    for column in range(0, n, width):
+        sender = max(column - 1, 0)  # no earlier unit reaches these columns
+        add_rows_at(acc, h, W.tiles, sender, n, min(width, n - column), column, row - sender)
+        row += n - sender
 
 
 def recur_blocks(v: Any, work: Any, acc: Any, W: Any, h: Any) -> None:

@@ -16,6 +16,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
+import numpy as np
 from numba import types
 from numba.extending import overload
 
@@ -27,8 +28,20 @@ from neurolrnn_kernels.structs import Array
 class Triangle(NamedTuple):
     """Upper quasi-triangular weights: unit i hears units i - 1 and later."""
 
-    Wt: Array
-    """(n, n) input-major; row j is 0 beyond column j + 1."""
+    tiles: Array
+    """(rows, width) bands of ``width`` receiving units one after the other, each with a row for every sender from the
+    one before its first unit on: all that is not 0, in the order it is read."""
+
+
+def pack_triangle(Wt: Any) -> Array:
+    """Return the tiles of an input-major (n, n) upper quasi-triangular matrix."""
+    n = len(Wt)
+    width = min(64 if n <= 256 else 128, n)
+    bands = []
+    for column in range(0, n, width):
+        band = Wt[max(column - 1, 0) :, column : column + width]
+        bands.append(np.pad(band, ((0, 0), (0, width - band.shape[1]))))
+    return np.ascontiguousarray(np.concatenate(bands))
 
 
 class Blocks(NamedTuple):

@@ -20,7 +20,7 @@ from neurolrnn_kernels.arithmetic import (
     scale,
     within,
 )
-from neurolrnn_kernels.forward import advance, forward, gather, rest
+from neurolrnn_kernels.forward import advance, forward, gather, look_ahead, rest
 from neurolrnn_kernels.jit import kernel, part
 from neurolrnn_kernels.structs import END, START, Array
 from neurolrnn_kernels.update import hold, learn_outer, learn_readout, signal, step_down, update_due
@@ -36,7 +36,7 @@ class Traces(NamedTuple):
 
 
 @part
-def trace_and_run(data: Any, s: int, net: Any, c: Any, grid: Any, lane: Any, trace: Any, t: int) -> bool:
+def trace_and_run(data: Any, s: int, net: Any, c: Any, grid: Any, lane: Any, trace: Any, t: int, ahead: int) -> bool:
     """Traces, state and output of step s; tell whether there is an error to learn from."""
     if data.flags[s] & START:
         rest(lane)
@@ -45,7 +45,7 @@ def trace_and_run(data: Any, s: int, net: Any, c: Any, grid: Any, lane: Any, tra
     active = gather(data, s, lane)
     blend(grid[at.TRACE], lane.work, trace.p, c.decay, trace.p, c.gain, lane.h, t)  # of h_{t-1}: before the state moves
     blend(grid[at.INPUT_TRACE], lane.work, trace.q, c.decay, trace.q, c.gain, lane.x, t)
-    forward(net, c, grid, lane, t)
+    forward(net, c, grid, lane, t, ahead)
     return active
 
 
@@ -57,7 +57,7 @@ def rflo_dense(data: Any, net: Any, c: Any, grid: Any, lane: Any, trace: Any, gr
     """
     for s in range(data.rows.shape[0]):
         t = c.first + s
-        active = trace_and_run(data, s, net, c, grid, lane, trace, t)
+        active = trace_and_run(data, s, net, c, grid, lane, trace, t, -1)
         loss[s] = error(grid[at.ERROR], lane.work, lane.e, lane.y, lane.target, lane.weight, c.loss, t)
         if not within(lane.y, c.limit):
             return s
@@ -84,7 +84,7 @@ def rflo_factored(data: Any, net: Any, c: Any, grid: Any, lane: Any, trace: Any,
     """
     for s in range(data.rows.shape[0]):
         t = c.first + s
-        active = trace_and_run(data, s, net, c, grid, lane, trace, t)
+        active = trace_and_run(data, s, net, c, grid, lane, trace, t, look_ahead(data, s, net, lane))
         loss[s] = error(grid[at.ERROR], lane.work, lane.e, lane.y, lane.target, lane.weight, c.loss, t)
         if not within(lane.y, c.limit):
             return s

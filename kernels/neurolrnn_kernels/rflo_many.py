@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from neurolrnn_kernels import grid as at
-from neurolrnn_kernels.arithmetic import blend, clear, clip, error, matvec, within
+from neurolrnn_kernels.arithmetic import add_block, blend, clear, clip, error, matvec_ahead, within
 from neurolrnn_kernels.jit import kernel, part
 from neurolrnn_kernels.recurrent import recur
 from neurolrnn_kernels.simd import dot
@@ -39,6 +39,8 @@ class Learners(NamedTuple):
     h: Array
     drive: Array
     """(learners, n); between steps it holds W0 h."""
+    ahead: Array
+    """(learners, n) B0 x."""
     p: Array
     q: Array
     y: Array
@@ -83,7 +85,8 @@ def run(many: Any, Wt: Any, Bt: Any, c: Any, grid: Any, work: Any, t: int) -> No
     n_out = many.A.shape[1]
     blend(grid[at.TRACE], work, many.p, c.decay, many.p, c.gain, many.h, t)
     blend(grid[at.INPUT_TRACE], work, many.q, c.decay, many.q, c.gain, many.x, t)
-    matvec(grid[at.CURRENT], work, 1, many.drive, Bt, many.x)
+    matvec_ahead(many.ahead, Bt, many.x)
+    add_block(many.drive, many.ahead, 0)
     clear(many.z)
     for b in range(many.h.shape[0]):
         for k in range(n_out):

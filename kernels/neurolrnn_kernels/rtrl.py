@@ -59,7 +59,7 @@ def rtrl(data: Any, net: Any, c: Any, grid: Any, lane: Any, influence: Any, grad
             if data.rows[s, b] < 0:
                 clear(influence.J[b * (n + n_in) * n : (b + 1) * (n + n_in) * n])
         carry(data, net, c, grid, lane, influence, t)
-        forward(net, c, grid, lane, t)
+        forward(net, c, grid, lane, t, -1)
         loss[s] = error(grid[at.ERROR], lane.work, lane.e, lane.y, lane.target, lane.weight, c.loss, t)
         if not within(lane.y, c.limit):
             return s

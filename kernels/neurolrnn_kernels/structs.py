@@ -121,6 +121,10 @@ class Lanes(NamedTuple):
     """(lanes, n_out) error times learning rate."""
     g_rec: Array
     """(lanes, n) learning signal times learning rate."""
+    ahead_x: Array
+    """(block·lanes, n_in) inputs of some steps to come; no rows where nothing is calculated ahead."""
+    ahead: Array
+    """(block·lanes, n) B x of these steps."""
     work: Array
     """(longest row,) to calculate in; wide enough for every product that is not part of a long sum."""
 

@@ -99,7 +99,7 @@ def tbptt(data: Any, net: Any, c: Any, grid: Any, lane: Any, ring: Any, grad: An
             ring.at[1] = -1
         active = gather(data, s, lane)
         remember(ring, c, grid, lane, t)
-        forward(net, c, grid, lane, t)
+        forward(net, c, grid, lane, t, -1)
         loss[s] = error(grid[at.ERROR], lane.work, lane.e, lane.y, lane.target, lane.weight, c.loss, t)
         if not within(lane.y, c.limit):
             return s

@@ -21,7 +21,7 @@ WIDE = bool(binding.get_host_cpu_features().get("avx512f", False))
 ROWS = 4
 ACROSS = (4, 1) if WIDE else (1,)
 """Vectors across, of tiles of four rows; the last must be 1."""
-ALONE = (16, 4, 1) if WIDE else (4, 1)
+ALONE = (16, 8, 4, 1) if WIDE else (4, 1)
 """Vectors across, of tiles of one row; the last must be 1."""
 
 
@@ -45,12 +45,13 @@ class _Nest:
         self.mask_type = ir.VectorType(ir.IntType(1), self.lanes)
         self.rows = cgutils.unpack_tuple(builder, C.shape)[0]
         self.index = self.rows.type
-        self.columns, self.first, self.last = args[3:6]
+        self.columns, self.first, self.last, self.right, self.down = args[3:8]
 
         def stride(array: Any, axis: int) -> Any:  # in elements
             return builder.sdiv(cgutils.unpack_tuple(builder, array.strides)[axis], _constant(self.index, self.size))
 
-        self.C, self.a, self.D = C.data, a.data, D.data
+        # Column i of the sums is column i + right of C, term k is row k + down of D.
+        self.C, self.a, self.D = builder.gep(C.data, [self.right]), a.data, D.data
         self.C_row, self.D_row = stride(C, 0), stride(D, 0)
         a_strides = stride(a, 0), stride(a, 1)
         self.a_row, self.a_term = a_strides if by_row else a_strides[::-1]
@@ -102,7 +103,7 @@ class _Nest:
         ]
         with cgutils.for_range(b, self.last, start=self.first, intp=self.index) as loop:
             k = loop.index
-            held = [self.load(self.D, k, self.D_row, c, mask) for c in columns]
+            held = [self.load(self.D, b.add(k, self.down), self.D_row, c, mask) for c in columns]
             for r in range(height):
                 factor = self.splat(b.load(self.at(self.a, rows[r], self.a_row, b.mul(k, self.a_term))))
                 for v in range(across):
@@ -148,8 +149,9 @@ class _Nest:
 
 @intrinsic
 def _nest(
-    typingctx: Any, C: Any, a: Any, D: Any, columns: Any, first: Any, last: Any, by_row: Any, subtract: Any
-) -> Any:
+    typingctx: Any, C: Any, a: Any, D: Any, columns: Any, first: Any, last: Any, right: Any, down: Any, by_row: Any,
+    subtract: Any,
+) -> Any:  # fmt: skip
     if not all(isinstance(t, types.Array) and isinstance(t.dtype, types.Float) for t in (C, a, D)):
         return None
     if not (isinstance(by_row, types.BooleanLiteral) and isinstance(subtract, types.BooleanLiteral)):
@@ -159,7 +161,7 @@ def _nest(
         _Nest(context, builder, signature, args, by_row.literal_value, subtract.literal_value).write()
         return context.get_dummy_value()
 
-    signature = types.void(C, a, D, types.intp, types.intp, types.intp, by_row, subtract)
+    signature = types.void(C, a, D, *[types.intp] * 5, by_row, subtract)
     return signature, codegen
 
 
@@ -178,7 +180,20 @@ def add_rows(C: Any, a: Any, D: Any, first: int, last: int, columns: int) -> Non
 @overload(add_rows)
 def _add_rows(C: Any, a: Any, D: Any, first: int, last: int, columns: int) -> Any:
     def compiled(C: Any, a: Any, D: Any, first: int, last: int, columns: int) -> None:
-        _nest(C, a, D, columns, first, last, True, False)
+        _nest(C, a, D, columns, first, last, 0, 0, True, False)
+
+    return compiled
+
+
+def add_rows_at(C: Any, a: Any, D: Any, first: int, last: int, columns: int, right: int, down: int) -> None:
+    """:func:`add_rows` into the columns of C from ``right`` on, where term k has row ``k + down`` of D."""
+    _slowly(C[:, right:], a[:, first:last], D[first + down : last + down], columns, 0, last - first, False)
+
+
+@overload(add_rows_at)
+def _add_rows_at(C: Any, a: Any, D: Any, first: int, last: int, columns: int, right: int, down: int) -> Any:
+    def compiled(C: Any, a: Any, D: Any, first: int, last: int, columns: int, right: int, down: int) -> None:
+        _nest(C, a, D, columns, first, last, right, down, True, False)
 
     return compiled
 
@@ -191,7 +206,7 @@ def add_outer(C: Any, p: Any, g: Any) -> None:
 @overload(add_outer)
 def _add_outer(C: Any, p: Any, g: Any) -> Any:
     def compiled(C: Any, p: Any, g: Any) -> None:
-        _nest(C, p, g, C.shape[1], 0, p.shape[0], False, False)
+        _nest(C, p, g, C.shape[1], 0, p.shape[0], 0, 0, False, False)
 
     return compiled
 
@@ -204,6 +219,6 @@ def subtract_outer(C: Any, p: Any, g: Any) -> None:
 @overload(subtract_outer)
 def _subtract_outer(C: Any, p: Any, g: Any) -> Any:
     def compiled(C: Any, p: Any, g: Any) -> None:
-        _nest(C, p, g, C.shape[1], 0, p.shape[0], False, True)
+        _nest(C, p, g, C.shape[1], 0, p.shape[0], 0, 0, False, True)
 
     return compiled
