@@ -127,15 +127,6 @@ def _small(w: Work) -> float:
     return 3.0 * w.n_out * w.n
 
 
-def shared_learners(rule: MakeRule, precision: str) -> Callable[[Work], Program]:
-    """The place for learners that share W₀ in one engine: return a program as ``ours.one_by_one`` does."""
-
-    def make(work: Work) -> Program:
-        raise Unavailable("several learners in one engine are not part of this version")
-
-    return make
-
-
 FACTORED: MakeRule = lambda w: nl.RFLO(feedback=w.feedback, basis="given")  # noqa: E731
 SCHUR: MakeRule = lambda w: nl.RFLO(feedback=w.feedback, basis="schur")  # noqa: E731
 DENSE: MakeRule = lambda w: nl.RFLO(feedback=w.feedback, storage="dense")  # noqa: E731
@@ -177,7 +168,7 @@ OURS: tuple[Ours, ...] = (
     Ours("bptt-batch", "BPTT", lambda w: nl.BPTT(), None, lambda w: 3 * w.n * (w.n + w.n_in), FLOATS),
     Ours("batch", "RFLO factored, lanes", FACTORED, None, _factored[1], (*FLOATS, "int16 nearest")),
     Ours("batch", "RFLO dense, lanes", DENSE, None, _dense[1], (*FLOATS, "int16 nearest")),
-    Ours("learners", "RFLO factored, shared W₀", FACTORED, None, _factored[1], FLOATS, make=shared_learners),
+    Ours("learners", "RFLO factored, shared W₀", FACTORED, None, _factored[1], FLOATS, make=ours.shared_learners),
     Ours("learners", "RFLO factored, one by one", FACTORED, None, _factored[1], FLOATS, make=ours.one_by_one),
 )  # fmt: skip
 

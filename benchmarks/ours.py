@@ -12,6 +12,7 @@ from benchmarks.work import Program, Weights, Work
 from neurolrnn.basis import choose_basis
 from neurolrnn.engine import Engine
 from neurolrnn.fixed_grid import Setting
+from neurolrnn.many import room
 from neurolrnn.number_system import make_numbers
 from neurolrnn.schedule import Piece, Schedule
 
@@ -42,10 +43,11 @@ def training(work: Work, rule: nl.Rule, lanes: int, epochs: int = 1) -> nl.Train
 
 
 def make_engine(
-    work: Work, rule: nl.Rule, precision: nl.Precision, lane: int | None = None, net: nl.Network | None = None
-) -> tuple[Engine, Piece]:
+    work: Work, rule: nl.Rule, precision: nl.Precision, lane: int | None = None, net: nl.Network | None = None,
+    data: nl.Sequences | None = None,
+) -> tuple[Engine, Piece]:  # fmt: skip
     """A learner, and the steps it is to make."""
-    data, lanes = sequences(work, lane), work.lanes if lane is None else 1
+    data, lanes = sequences(work, lane) if data is None else data, work.lanes if lane is None else 1
     net = work.net if net is None else net
     settings = training(work, rule, lanes)
     schedule = Schedule(data, batch=lanes)
@@ -95,6 +97,29 @@ def one_by_one(rule: MakeRule, precision: str) -> Callable[[Work], Program]:
             return (_weights(engine) for engine, _ in ready)
 
         return Program(run, weights)
+
+    return make
+
+
+def shared_learners(rule: MakeRule, precision: str) -> Callable[[Work], Program]:
+    """Contender: as many learners as lanes in one engine, as :func:`neurolrnn.simulate_many` runs them."""
+
+    def make(work: Work) -> Program:
+        chosen, everything = rule(work), sequences(work)
+        piece = Schedule(everything, batch=work.lanes).epoch(0)
+        first, _ = make_engine(work, chosen, PRECISIONS[precision], 0, data=everything)
+        engines = [first, *(make_engine(work, chosen, PRECISIONS[precision], b)[0] for b in range(1, work.lanes))]
+        many = room(first, [training(work, chosen, 1)] * work.lanes)
+        for b, engine in enumerate(engines):
+            engine.join(many, b, first)
+        flags = np.repeat(piece.flags[:, np.newaxis], work.lanes, axis=1)
+
+        def run() -> None:
+            first.run_many(many, piece.rows, flags, 0)
+            if (many.diverged >= 0).any():
+                raise ArithmeticError(f"diverged at step {many.diverged.max()}")
+
+        return Program(run, lambda: (_weights(engine) for engine in engines))
 
     return make
 

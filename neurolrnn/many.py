@@ -110,7 +110,7 @@ class _Herd:
         engines = [s.engine for s in sessions]
         assert all(isinstance(e, Engine) for e in engines)
         self.engines: list[Engine] = engines  # type: ignore[assignment]
-        self.many = _room(self.engines[0], [s.training for s in sessions])
+        self.many = room(self.engines[0], [s.training for s in sessions])
         for b, engine in enumerate(self.engines):
             engine.join(self.many, b, self.engines[0])
 
@@ -172,8 +172,8 @@ class _Herd:
         return session.result("interrupted", f"stopped by the user after step {session.step} of {total}")
 
 
-def _room(engine: Engine, trainings: list[Training]) -> Learners:
-    """Return arrays for as many learners as there are trainings."""
+def room(engine: Engine, trainings: list[Training]) -> Learners:
+    """Return arrays for as many learners as there are trainings, for :meth:`Engine.join`."""
     net, count = engine.initial, len(trainings)
     n, m, o = net.n_rec, net.n_in, net.n_out
     z: Any = engine.zeros
@@ -185,6 +185,6 @@ def _room(engine: Engine, trainings: list[Training]) -> Learners:
     rates[...] = [[training.rates[g] for g in "AWB"] for training in trainings]
     return Learners(
         A=zeros(o, n), R=zeros(o, n), M=zeros(o, n), N=zeros(o, m), rates=rates, x=zeros(m), target=zeros(o),
-        weight=zeros(), h=zeros(n), drive=zeros(n), ahead=zeros(n), p=zeros(n), q=zeros(m), y=zeros(o), e=zeros(o), z=zeros(o),
-        g=zeros(o), last_h=zeros(n), last_y=zeros(o), diverged=np.full(count, -1, np.int64),
+        weight=zeros(), h=zeros(n), drive=zeros(n), ahead=zeros(n), p=zeros(n), q=zeros(m), y=zeros(o),
+        e=zeros(o), z=zeros(o), last_h=zeros(n), last_y=zeros(o), diverged=np.full(count, -1, np.int64),
     )  # fmt: skip

@@ -15,6 +15,8 @@ from neurolrnn_kernels.jit import inlined
 from neurolrnn_kernels.simd import dot
 from neurolrnn_kernels.tiles import add_outer, add_rows, add_rows_at, subtract_outer
 
+FEW = 4
+"""Most rows that are not worth setting up tiles for."""
 BAND = 128
 """Rows of a matrix that are multiplied at a time: few enough to stream, enough to keep the sums in registers."""
 
@@ -34,7 +36,16 @@ def add_all(acc: Any, W: Any, x: Any, first: int, last: int) -> None:
 
 
 def matvec(v: Any, work: Any, term: int, acc: Any, Wt: Any, x: Any) -> None:
-    add_all(acc, Wt, x, 0, Wt.shape[0])
+    if Wt.shape[0] <= FEW:
+        for b in range(acc.shape[0]):
+            a = acc[b]
+            for j in range(Wt.shape[0]):
+                xj = x[b, j]
+                row = Wt[j]
+                for i in range(row.shape[0]):
+                    a[i] += xj * row[i]
+    else:
+        add_all(acc, Wt, x, 0, Wt.shape[0])
 
 
 def matvec_ahead(acc: Any, Wt: Any, x: Any) -> None:
@@ -106,7 +117,14 @@ def scale(v: Any, work: Any, out: Any, rate: Any, x: Any, t: int) -> None:
 
 
 def descend(v: Any, work: Any, Wt: Any, H: Any, p: Any, g: Any, t: int) -> None:
-    subtract_outer(Wt, p, g)
+    if p.shape[0] == 1 and Wt.shape[0] <= FEW:
+        for j in range(Wt.shape[0]):
+            pj = p[0, j]
+            row = Wt[j]
+            for i in range(row.shape[0]):
+                row[i] -= pj * g[0, i]
+    else:
+        subtract_outer(Wt, p, g)
 
 
 def descend_matvec(v: Any, vd: Any, work: Any, Wt: Any, H: Any, p: Any, g: Any, acc: Any, h: Any, t: int) -> None:

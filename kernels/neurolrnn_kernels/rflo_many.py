@@ -17,7 +17,6 @@ from neurolrnn_kernels.jit import kernel, part
 from neurolrnn_kernels.recurrent import recur
 from neurolrnn_kernels.simd import dot
 from neurolrnn_kernels.structs import START, Array
-from neurolrnn_kernels.tiles import add_rows, subtract_outer
 
 
 class Learners(NamedTuple):
@@ -47,8 +46,6 @@ class Learners(NamedTuple):
     e: Array
     z: Array
     """(learners, n_out) M h + N x."""
-    g: Array
-    """(learners, n_out) error times learning rate."""
     last_h: Array
     """(learners, n) state at the step at which a learner diverged."""
     last_y: Array
@@ -93,7 +90,12 @@ def run(many: Any, Wt: Any, Bt: Any, c: Any, grid: Any, work: Any, t: int) -> No
             many.z[b, k] += dot(many.M[b, k], many.h[b])
         for k in range(n_out):
             many.z[b, k] += dot(many.N[b, k], many.x[b])
-        add_rows(many.drive[b : b + 1], many.z[b : b + 1], many.R[b], 0, n_out, many.h.shape[1])
+        drive = many.drive[b]
+        for k in range(n_out):
+            row = many.R[b, k]
+            z = many.z[b, k]
+            for i in range(drive.shape[0]):
+                drive[i] += z * row[i]
     blend(grid[at.STATE], work, many.h, c.keep, many.h, c.gain, many.drive, t)
     clear(many.y)
     for b in range(many.h.shape[0]):
@@ -102,28 +104,30 @@ def run(many: Any, Wt: Any, Bt: Any, c: Any, grid: Any, work: Any, t: int) -> No
 
 
 @part
+def descend(weights: Any, rate: Any, e: Any, x: Any) -> None:
+    """Subtract ``rate e xᵀ`` from one learner's weights (n_out, n)."""
+    for k in range(weights.shape[0]):
+        row = weights[k]
+        g = rate * e[k]
+        for i in range(row.shape[0]):
+            row[i] -= g * x[i]
+
+
+@part
 def learn(many: Any, b: int, c: Any, grid: Any, active: bool) -> None:
     """Update learner b."""
-    for group in range(3):
-        on = (c.learn_A, c.learn_W, c.learn_B)[group]
-        if not on:
-            continue
+    if c.learn_A:
         if active:
-            for k in range(many.e.shape[1]):
-                many.g[b, k] = many.rates[b, group] * many.e[b, k]
-        g = many.g[b : b + 1]
-        if group == 0:
-            if active:
-                subtract_outer(many.A[b], g, many.h[b : b + 1])
-            clip(grid[at.A], many.A[b], c.clip_A)
-        elif group == 1:
-            if active:
-                subtract_outer(many.M[b], g, many.p[b : b + 1])
-            clip(grid[at.W], many.M[b], c.clip_W)
-        else:
-            if active:
-                subtract_outer(many.N[b], g, many.q[b : b + 1])
-            clip(grid[at.B], many.N[b], c.clip_B)
+            descend(many.A[b], many.rates[b, 0], many.e[b], many.h[b])
+        clip(grid[at.A], many.A[b], c.clip_A)
+    if c.learn_W:
+        if active:
+            descend(many.M[b], many.rates[b, 1], many.e[b], many.p[b])
+        clip(grid[at.W], many.M[b], c.clip_W)
+    if c.learn_B:
+        if active:
+            descend(many.N[b], many.rates[b, 2], many.e[b], many.q[b])
+        clip(grid[at.B], many.N[b], c.clip_B)
 
 
 @part
