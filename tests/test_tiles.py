@@ -71,3 +71,46 @@ def test_nothing_beyond_the_columns_is_touched():
     C = np.full((5, 33), 7.0, np.float32)
     rows(C, np.ones((5, 4), np.float32), np.ones((4, 33), np.float32), 0, 4, 17)
     assert (C[:, :17] == 11.0).all() and (C[:, 17:] == 7.0).all()
+
+
+@njit
+def moving(C, h, D, p, g, first, last):
+    tiles.move_and_add(C, h, D, p, g, first, last)
+
+
+@njit
+def tracing(C, h, D, E, d, x, g, first, last):
+    tiles.trace_and_add(C, h, D, E, d, x, g, first, last)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@settings(max_examples=60, deadline=None)
+@given(st.data())
+def test_matrices_that_move_on_the_way(dtype, data):
+    across, terms = data.draw(st.integers(1, 180)), data.draw(st.integers(1, 12))
+    first = data.draw(st.integers(0, terms))
+    rng = np.random.default_rng(data.draw(st.integers(0, 2**32 - 1)))
+    C, h, D, p, g = (
+        rng.normal(size=s).astype(dtype) for s in ((1, across), (1, terms), (terms, across), (1, terms), (1, across))
+    )
+    E, d = rng.normal(size=(terms, across)).astype(dtype), rng.normal(size=across).astype(dtype)
+
+    def want(moved):
+        sums = C.copy()
+        one_by_one(sums, h, moved, first, terms, across, 1)
+        return sums
+
+    moved, mine, sums = D.copy(), D.copy(), C.copy()
+    moved[first:] = D[first:] - p[0, first:, np.newaxis] * g
+    moving(sums, h, mine, p, g, first, terms)
+    np.testing.assert_array_equal(mine, moved)
+    np.testing.assert_array_equal(sums, want(moved))
+
+    traces, mine, mine_E, sums = E.copy(), D.copy(), E.copy(), C.copy()
+    traces[first:] = d * E[first:] + p[0, first:, np.newaxis]
+    moved = D.copy()
+    moved[first:] = D[first:] - traces[first:] * g
+    tracing(sums, h, mine, mine_E, d, p[0], g[0], first, terms)
+    np.testing.assert_array_equal(mine_E, traces)
+    np.testing.assert_array_equal(mine, moved)
+    np.testing.assert_array_equal(sums, want(moved))

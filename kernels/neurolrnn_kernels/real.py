@@ -13,12 +13,14 @@ import numpy as np
 
 from neurolrnn_kernels.jit import inlined
 from neurolrnn_kernels.simd import dot
-from neurolrnn_kernels.tiles import add_outer, add_rows, add_rows_at, subtract_outer
+from neurolrnn_kernels.tiles import add_outer, add_rows, add_rows_at, move_and_add, subtract_outer, trace_and_add
 
 FEW = 4
 """Most rows that are not worth setting up tiles for."""
 BAND = 128
 """Rows of a matrix that are multiplied at a time: few enough to stream, enough to keep the sums in registers."""
+THIN = 4
+"""The same where what is written back no longer fits the second cache."""
 
 
 @inlined
@@ -130,6 +132,11 @@ def descend(v: Any, work: Any, Wt: Any, H: Any, p: Any, g: Any, t: int) -> None:
 def descend_matvec(v: Any, vd: Any, work: Any, Wt: Any, H: Any, p: Any, g: Any, acc: Any, h: Any, t: int) -> None:
     # The rows of a band are updated and multiplied while they are in the first cache: one pass over W.
     rows = Wt.shape[0]
+    if p.shape[0] == 1 and acc.shape[0] == 1:
+        band = BAND if rows <= 1024 else 2 * THIN
+        for first in range(0, rows, band):
+            move_and_add(acc, h, Wt, p, g, first, min(first + band, rows))
+        return
     for first in range(0, rows, 16):
         last = min(first + 16, rows)
         subtract_outer(Wt[first:last], p[:, first:last], g)
@@ -185,18 +192,12 @@ def traces_matvec(
     v: Any, ve: Any, vd: Any, work: Any, Wt: Any, H: Any, E: Any, d: Any, gain: Any, x: Any, g: Any, acc: Any, h: Any,
     t: int,
 ) -> None:  # fmt: skip
-    traces, signal, out = E[0], g[0], acc[0]
-    for j in range(Wt.shape[0]):
-        row = Wt[j]
-        e = traces[j]
-        gx = gain * x[0, j]
-        hj = h[0, j]
-        for i in range(row.shape[0]):
-            new = d[i] * e[i] + gx
-            e[i] = new
-            w = row[i] - new * signal[i]
-            row[i] = w
-            out[i] += w * hj
+    n = Wt.shape[0]
+    for j in range(n):
+        work[j] = gain * x[0, j]
+    band = BAND if n <= 512 else THIN
+    for first in range(0, n, band):
+        trace_and_add(acc, h, Wt, E[0], d, work, g[0], first, min(first + band, n))
 
 
 def accumulate_traces(v: Any, G: Any, E: Any, g: Any) -> None:
