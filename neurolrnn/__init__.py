@@ -15,6 +15,7 @@ from neurolrnn.reproduction import Reproduction, reproduce
 from neurolrnn.rules import BPTT, RFLO, RTRL, RULES, EProp, Rule, TruncatedBPTT, make_rule
 from neurolrnn.run import Run, RunFileError
 from neurolrnn.simulate import simulate
+from neurolrnn.sparse_matrix import SparseMatrix
 from neurolrnn.tasks import Sequences, Task
 from neurolrnn.training import Training
 
@@ -42,6 +43,7 @@ __all__ = [
     "Run",
     "RunFileError",
     "Sequences",
+    "SparseMatrix",
     "Task",
     "Training",
     "TruncatedBPTT",

@@ -21,11 +21,12 @@ from numpy.typing import NDArray
 from neurolrnn.block_matrix import BlockMatrix, blocks_of
 from neurolrnn.errors import InputError
 from neurolrnn.network import Network
-from neurolrnn.rules import RFLO, Rule
+from neurolrnn.rules import RFLO, RTRL, Rule
+from neurolrnn.sparse_matrix import SparseMatrix
 from neurolrnn.training import Training
 
 Matrix = NDArray[np.float64]
-Form = Literal["dense", "triangle", "blocks"]
+Form = Literal["dense", "triangle", "blocks", "sparse"]
 
 NORMAL = 1e-12
 """A matrix is taken as normal if ‖WWᵀ - WᵀW‖ is at most this times ‖W‖² (Frobenius)."""
@@ -46,8 +47,8 @@ class Basis:
     Parameters
     ----------
     form : str
-        ``"dense"``, ``"triangle"`` or ``"blocks"``.
-    recurrent : array or BlockMatrix
+        ``"dense"``, ``"triangle"``, ``"blocks"`` or ``"sparse"``.
+    recurrent : array, BlockMatrix or SparseMatrix
         W₀ in this basis.
     Q : (n, n), optional
         Orthogonal, ``W₀ = Q T Qᵀ``; None where the basis is the user's own.
@@ -58,7 +59,7 @@ class Basis:
     """
 
     form: Form
-    recurrent: Matrix | BlockMatrix
+    recurrent: Matrix | BlockMatrix | SparseMatrix
     Q: Matrix | None = None
     seconds: float = 0.0
     why: str = ""
@@ -77,7 +78,22 @@ class Basis:
 
 
 def own_basis(network: Network, rule: Rule, why: str = "") -> Basis:
-    """Return the user's own basis; a factored learner of a block-diagonal W₀ holds its blocks only."""
+    """Return the user's own basis; a factored learner of a block-diagonal W₀ holds its blocks only.
+
+    A sparse W without a low-rank part is held sparse by every rule.
+
+    Raises
+    ------
+    InputError
+        If the rule cannot learn a sparse W.
+    """
+    if network.sparse is not None and not len(network.sparse.left):
+        if isinstance(rule, RTRL):
+            raise InputError(
+                "rule 'rtrl' holds the influence of all n² synapses; W is sparse. Take bptt for the exact gradient of "
+                "the synapses that exist, another rule, or network.replace(W=network.W), which learns all synapses"
+            )
+        return Basis("sparse", network.sparse, why="W₀ is sparse as it is")
     if isinstance(rule, RFLO) and rule.storage == "factored":
         blocks = network.blocks
         if blocks is not None and len(blocks.left):
@@ -102,7 +118,7 @@ def choose_basis(network: Network, rule: Rule, training: Training, *, fixed_poin
     """
     own = own_basis(network, rule)
     asked = rule.basis if isinstance(rule, RFLO) else "given"
-    if asked == "given" or own.form == "blocks":
+    if asked == "given" or own.form in ("blocks", "sparse"):
         return own if own.why else own_basis(network, rule, "as asked" if asked == "given" else "")
     assert isinstance(rule, RFLO)
     obstacle = _obstacle(rule, training, fixed_point)

@@ -6,36 +6,16 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
 from neurolrnn.errors import InputError
+from neurolrnn.low_rank import LARGEST_DENSE, LowRankPlus, Vector, no_factor, vector
 
-LARGEST_DENSE = 20_000
-"""Most units whose n² weights are written out when somebody asks for them (3.2 GB in float64)."""
-
-Vector = NDArray[np.float64]
-
-
-def _vector(name: str, value: ArrayLike) -> Vector:
-    array = np.array(value, dtype=np.float64, order="C")
-    if array.ndim != 1:
-        raise InputError(f"{name} has {array.ndim} dimensions; one number per unit is needed")
-    return _finite(name, array)
-
-
-def _finite(name: str, array: Vector) -> Vector:
-    if not np.isfinite(array).all():
-        raise InputError(f"{name} holds values that are not finite; every weight must be a finite number")
-    array.flags.writeable = False
-    return array
-
-
-def _nothing() -> Vector:
-    return np.zeros((0, 0))
+__all__ = ["LARGEST_DENSE", "BlockMatrix", "blocks_of", "random_rotations"]
 
 
 @dataclass(frozen=True, eq=False)
-class BlockMatrix:
+class BlockMatrix(LowRankPlus):
     """Block-diagonal recurrent weights, and what factored learning adds: ``W = blocks + leftᵀ right``.
 
     Holds 3n numbers, and 2kn for a low-rank part of k rows, where a dense W holds n².
@@ -60,12 +40,12 @@ class BlockMatrix:
     own: Vector
     before: Vector
     after: Vector
-    left: Vector = field(default_factory=_nothing)
-    right: Vector = field(default_factory=_nothing)
+    left: Vector = field(default_factory=no_factor)
+    right: Vector = field(default_factory=no_factor)
 
     def __post_init__(self) -> None:
         for name in ("own", "before", "after"):
-            object.__setattr__(self, name, _vector(name, getattr(self, name)))
+            object.__setattr__(self, name, vector(name, getattr(self, name)))
         n = len(self.own)
         if not n or {len(self.before), len(self.after)} != {n}:
             raise InputError(
@@ -80,14 +60,7 @@ class BlockMatrix:
                 f"unit {int(both[0]) + 1} is linked with both its neighbours; blocks have one or two units. Give W as "
                 f"a full matrix instead"
             )
-        for name in ("left", "right"):
-            part = np.array(getattr(self, name), dtype=np.float64, order="C")
-            part = part.reshape(0, n) if part.size == 0 else part
-            if part.ndim != 2 or part.shape[1] != n:
-                raise InputError(f"{name} has shape {part.shape}; (k, {n}) is needed")
-            object.__setattr__(self, name, _finite(name, part))
-        if self.left.shape != self.right.shape:
-            raise InputError(f"left {self.left.shape} and right {self.right.shape} differ in shape; they must not")
+        self._check_factors(n)
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -113,23 +86,13 @@ class BlockMatrix:
             If there are more than :data:`LARGEST_DENSE` units.
         """
         n = len(self.own)
-        if n > LARGEST_DENSE:
-            raise InputError(
-                f"W of {n} units has {n}² numbers ({8e-9 * n * n:.0f} GB); it is held as blocks and never written out. "
-                f"Use network.blocks"
-            )
+        self._refuse_large(n, "blocks")
         W = np.zeros((n, n))
         i = np.arange(n)
         W[i, i] = self.own
         W[i[1:], i[:-1]] = self.before[1:]
         W[i[:-1], i[1:]] = self.after[:-1]
         return W + self.left.T @ self.right if len(self.left) else W
-
-    def plus(self, left: Vector, right: Vector) -> BlockMatrix:
-        """Return this with ``leftᵀ right`` added."""
-        return BlockMatrix(
-            self.own, self.before, self.after, np.concatenate([self.left, left]), np.concatenate([self.right, right])
-        )
 
     def eigenvalues(self, leak: float = 1.0) -> NDArray[np.complex128]:
         """Return the eigenvalues of ``(1-α) I + α blocks``, (n_rec,); only without a low-rank part."""

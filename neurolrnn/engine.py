@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -11,10 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from neurolrnn.basis import Basis, own_basis
-from neurolrnn.block_matrix import BlockMatrix
 from neurolrnn.errors import InputError
 from neurolrnn.fixed_point import FixedNumbers
+from neurolrnn.held_weights import HeldWeights, leaves, numbers_in
 from neurolrnn.layout import make_constants, make_gradients, make_lanes
+from neurolrnn.low_rank import LowRankPlus
 from neurolrnn.network import Network
 from neurolrnn.number_system import NumberSystem
 from neurolrnn.rule_kernels import Sizes, kernel_of
@@ -23,7 +23,6 @@ from neurolrnn.schedule import Piece
 from neurolrnn.tasks.base import Sequences
 from neurolrnn.training import GROUPS, Training
 from neurolrnn_kernels.forward import run_forward
-from neurolrnn_kernels.recurrent import Blocks, Triangle, pack_triangle
 from neurolrnn_kernels.rflo_many import Learners, rflo_many
 from neurolrnn_kernels.structs import START, Data, Weights
 
@@ -98,10 +97,11 @@ class Engine:
         self._symmetric = feedback is None
         self._R = np.zeros((o, n)) if feedback is None else np.asarray(feedback, dtype=np.float64)
         A, B, R = self.basis.into(network.A), self.basis.into(network.B.T), self.basis.into(self._R)
-        plastic = (("A", A), ("W", M if factored else network.W.T), ("B", N if factored else B))
+        self._held = HeldWeights(self.basis, num)
+        plastic = (("A", A), ("W", M if factored else self._held.plastic()), ("B", N if factored else B))
         self._weights = Weights(
             num.encode("A", A),
-            self._hold(self.basis.recurrent),
+            self._held.for_kernels(),
             num.encode("B", np.ascontiguousarray(B)),
             num.encode("feedback", R),
             M,
@@ -115,18 +115,11 @@ class Engine:
         self._look_ahead = not isinstance(num, FixedNumbers)  # a sum of a declared width depends on its order
         self._lanes = make_lanes(num, network, lanes, self._look_ahead and factored)
         self._memory: Any
-        self._kernel, self._memory = kernel_of(rule, num.zeros, Sizes(m, n, o, lanes, longest))
-        self._gradients = make_gradients(num, self._constants, self._plastic())
+        self._kernel, self._memory = kernel_of(rule, num.zeros, Sizes(m, n, o, lanes, longest, self._held.layout))
+        sums = make_gradients(num, self._constants, self._plastic())
+        self._gradients = sums if factored else self._held.shaped(sums)
         self._data = self._make_data(data, weights)
-        self._start = {g: _digest(self._plastic()[g]) for g in training.learn}
-
-    def _hold(self, recurrent: Array | BlockMatrix) -> Any:
-        """Return recurrent weights as the kernels hold them."""
-        num = self._numbers
-        if isinstance(recurrent, BlockMatrix):
-            return Blocks(*(num.encode("W", part) for part in (recurrent.own, recurrent.before, recurrent.after)))
-        Wt = num.encode("W", np.ascontiguousarray(recurrent.T))
-        return Triangle(pack_triangle(Wt)) if self.basis.form == "triangle" else Wt
+        self._start = {g: _digest(array) for g, array in self._plastic().items()}
 
     def _make_data(self, data: Sequences, weights: Array) -> tuple[Array, Array, Array]:
         num = self._numbers
@@ -198,19 +191,21 @@ class Engine:
     def network(self) -> Network:
         """Return the weights as they are now; in factored storage W = W₀ + Rᵀ M and B = B₀ + Rᵀ N are formed.
 
-        A network given as blocks stays one: its factors are added to its :class:`BlockMatrix`. In another basis than
+        A network given as blocks, or sparse, stays one: its factors are added to what it holds. In another basis than
         the user's, W₀ and B₀ are those given, not rounded to the number system.
         """
         w, num = self._weights, self._numbers
         A = self.readout()
         W: Any
         if not self.factored:
-            W, B = num.decode("W", w.Wt).T, num.decode("B", w.Bt).T
+            W, B = self._held.now(w.Wt), num.decode("B", w.Bt).T
         else:
             M, N = self.factors() or (np.zeros(0), np.zeros(0))
             R = self._R if self.basis.Q is not None else num.decode("feedback", w.R)
             W, B = self._initial_weights()
-            W = W.plus(R, M) if isinstance(W, BlockMatrix) else W + R.T @ M
+            if not np.isfinite(M).all():
+                raise FloatingPointError("weights are not finite")
+            W = W.plus(R, M) if isinstance(W, LowRankPlus) else W + R.T @ M
             B = B + R.T @ N
         if not all(np.isfinite(part).all() for part in (A, B, *((W,) if isinstance(W, np.ndarray) else ()))):
             raise FloatingPointError("weights are not finite")
@@ -222,10 +217,8 @@ class Engine:
         if self.basis.Q is not None:
             return net.W, net.B
         B = num.decode("B", w.Bt).T
-        if not isinstance(w.Wt, Blocks):
-            return num.decode("W", w.Wt).T, B
-        blocks = BlockMatrix(*(num.decode("W", part) for part in w.Wt))
-        return (blocks.dense() if net.blocks is None else blocks), B
+        W = self._held.now(w.Wt)
+        return (W if net.held is not None or isinstance(W, np.ndarray) else W.dense()), B  # blocks that were found
 
     def factors(self) -> tuple[NDArray[np.float64], NDArray[np.float64]] | None:
         """Return M (n_out, n_rec) and N (n_out, n_in) of factored storage, or None."""
@@ -248,10 +241,10 @@ class Engine:
     def _plastic(self) -> dict[str, Array]:
         """Return the arrays that learn, as the kernels hold them: weights or factors."""
         w = self._weights
-        return {"A": w.A, "W": w.M if self.factored else w.Wt, "B": w.N if self.factored else w.Bt}
+        return {"A": w.A, "W": w.M if self.factored else numbers_in(w.Wt), "B": w.N if self.factored else w.Bt}
 
     def moved(self, group: str) -> bool:
-        """Tell whether learning has changed a group that it may change, ``"A"``, ``"W"`` or ``"B"``."""
+        """Tell whether a group, ``"A"``, ``"W"`` or ``"B"``, is other than at first."""
         return _digest(self._plastic()[group]) != self._start[group]
 
     def sum_updates(self, piece: Piece) -> tuple[int, dict[str, NDArray[np.float64]]]:
@@ -278,9 +271,9 @@ class Engine:
         )
         g = self._gradients
         sums = (g.velocity_A, g.velocity_W, g.velocity_B) if c.momentum else (g.A, g.W, g.B)
-        found = {group: self._numbers.decode_update(group, s) for group, s in zip(GROUPS, sums, strict=True)}
+        found = {k: self._numbers.decode_update(k, numbers_in(s)) for k, s in zip(GROUPS, sums, strict=True)}
         if not self.factored:
-            return int(done), {k: v if k == "A" else v.T for k, v in found.items()}
+            return int(done), {"A": found["A"], "W": self._held.matrix(found["W"]), "B": found["B"].T}
         return int(done), {k: v if k == "B" else self.basis.back(v) for k, v in found.items()}  # A and M are over units
 
     def outputs(self) -> NDArray[np.float64]:
@@ -296,13 +289,14 @@ class Engine:
         if self.factored:
             found |= {"coupling": lane.z, "factor_W": w.M, "factor_B": w.N}
         else:
-            found |= {"signal": lane.L, "W": w.Wt, "B": w.Bt}
+            found |= {"signal": lane.L, "W": numbers_in(w.Wt), "B": w.Bt}
         memory = self._memory._asdict()
         for name, key in (("trace", "p"), ("input_trace", "q")):
             if key in memory:
                 found[name] = memory[key]
         if isinstance(self._rule, EProp):
-            found |= {"eligibility": memory["W"], "input_eligibility": memory["B"], "trace_decay": memory["d"]}
+            found |= {"eligibility": numbers_in(memory["W"]), "input_eligibility": memory["B"]}
+            found["trace_decay"] = memory["d"]
         return {
             name: np.asarray(np.percentile(num.decode(name, array), (0, 1, 50, 99, 100)), np.float64)
             for name, array in found.items()
@@ -319,7 +313,7 @@ class Engine:
         parts = {
             "weights": self._weights, "lanes": self._lanes, "memory": self._memory, "gradients": self._gradients,
         }  # fmt: skip
-        found = {name: array for part, held in parts.items() for name, array in _leaves(part, held)}
+        found = {name: array for part, held in parts.items() for name, array in leaves(part, held)}
         found["grid"] = self._numbers.grid
         return {k: v for k, v in found.items() if not k.startswith("lanes.ahead")}  # which is calculated anew
 
@@ -357,12 +351,3 @@ class Engine:
 
 def _digest(array: Array) -> str:
     return hashlib.sha256(array.tobytes()).hexdigest()
-
-
-def _leaves(name: str, held: Any) -> Iterator[tuple[str, Array]]:
-    """Walk through nested named tuples of arrays."""
-    if isinstance(held, np.ndarray):
-        yield name, held
-    else:
-        for key, part in held._asdict().items():
-            yield from _leaves(f"{name}.{key}", part)

@@ -60,6 +60,12 @@ class ExpectedEngine:
 
     def __init__(self, network: Network, rule: Rule, training: Training, *, task: Task, feedback: Array | None) -> None:
         teacher, length = _teacher(task, training)
+        dense = isinstance(rule, RFLO) and rule.storage == "factored"  # W₀ + RᵀM has all synapses anyway
+        if network.sparse is not None and "W" in training.learn and not dense:
+            raise InputError(
+                "update = 'expected' moves all synapses, and W is sparse; take update = 'online' or 'episode', or "
+                "network.replace(W=network.W), which learns all synapses"
+            )
         self.initial, self._teacher = network, teacher
         T = length if training.horizon is None else math.inf if training.horizon == "inf" else training.horizon
         self.horizon: float = T

@@ -114,7 +114,7 @@ class Experiment:
         tables = {
             "seed": said["seed"],
             "task": {key: value for key, value in task.items() if key in known},
-            "network": {f.name: network[f.name] for f in fields(Drawing)},
+            "network": {f.name: network.get(f.name) for f in fields(Drawing)},
             "rule": said["rule"],
             "training": said["training"],
             "precision": said["precision"],

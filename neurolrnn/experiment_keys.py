@@ -11,7 +11,7 @@ from dataclasses import dataclass, fields
 from typing import Any
 
 from neurolrnn.errors import InputError, choose, positive_integer, real_number
-from neurolrnn.network import KINDS, Kind
+from neurolrnn.network import KINDS, Kind, check_density
 from neurolrnn.rules import RULES
 from neurolrnn.tasks import TASKS
 from neurolrnn.training import Training
@@ -27,7 +27,7 @@ class Drawing:
     ----------
     n_rec : int
         Number of recurrent units; inputs and outputs are the task's.
-    leak, spectral_radius, kind, input_scale, output_scale
+    leak, spectral_radius, kind, input_scale, output_scale, density
         As in :meth:`neurolrnn.Network.random`.
     seed : int, optional
         Seed of the weights; the experiment's seed if left out.
@@ -40,6 +40,7 @@ class Drawing:
     input_scale: float = 1.0
     output_scale: float = 0.1
     seed: int | None = None
+    density: float | None = None
 
     def __post_init__(self) -> None:
         def put(name: str, value: Any) -> None:
@@ -50,6 +51,7 @@ class Drawing:
         for name in ("spectral_radius", "input_scale", "output_scale"):
             put(name, real_number(name, getattr(self, name), at_least=0.0))
         choose("kind", self.kind, KINDS)
+        check_density(self.kind, self.density)
         if self.seed is not None:
             put("seed", positive_integer("seed", self.seed, 0))
 

@@ -11,9 +11,12 @@ from numpy.typing import ArrayLike, NDArray
 
 from neurolrnn.block_matrix import BlockMatrix, random_rotations
 from neurolrnn.errors import InputError, choose, positive_integer, real_number
+from neurolrnn.sparse_matrix import SparseMatrix
 
-Kind = Literal["gaussian", "orthogonal", "symmetric", "block"]
+Kind = Literal["gaussian", "orthogonal", "symmetric", "block", "sparse"]
 KINDS: tuple[str, ...] = get_args(Kind)
+DENSITY = 0.1
+"""Share of synapses that exist in a network of kind "sparse" where nothing else is said."""
 
 
 def _frozen(name: str, value: ArrayLike, ndim: int = 2) -> NDArray[np.float64]:
@@ -35,7 +38,8 @@ class Network:
     A : (n_out, n_rec)
         Read-out weights.
     W : (n_rec, n_rec)
-        Recurrent weights; row = receiving unit.
+        Recurrent weights; row = receiving unit. A :class:`SparseMatrix` or :class:`BlockMatrix` stays one, and a sparse
+        matrix of SciPy becomes one.
     B : (n_rec, n_in)
         Input weights.
     leak : float
@@ -53,6 +57,9 @@ class Network:
     blocks : BlockMatrix or None
         W of a network that was made in block form, such as ``random(kind="block")``. Such a network writes its n²
         weights out only when :attr:`W` is asked for, and learns in O(n) a step (``RFLO(storage="factored")``).
+    sparse : SparseMatrix or None
+        W of a network that was made in sparse form, such as ``random(kind="sparse")``. Only its synapses are stored
+        and learn; n² weights are written out only when :attr:`W` is asked for.
 
     Notes
     -----
@@ -67,17 +74,19 @@ class Network:
     origin: dict[str, Any] = field(default_factory=lambda: {"kind": "given"})
 
     blocks: BlockMatrix | None = field(init=False, repr=False, default=None)
+    sparse: SparseMatrix | None = field(init=False, repr=False, default=None)
 
     def __post_init__(self) -> None:
-        W: Any = self.W
+        W: Any = SparseMatrix.from_scipy(self.W) if hasattr(self.W, "tocsr") else self.W
         object.__setattr__(self, "blocks", W if isinstance(W, BlockMatrix) else None)
-        if self.blocks is None:
+        object.__setattr__(self, "sparse", W if isinstance(W, SparseMatrix) else None)
+        if self.held is None:
             object.__setattr__(self, "W", _frozen("W", W))
         else:
             object.__delattr__(self, "W")  # formed when it is asked for
         for name in ("A", "B"):
             object.__setattr__(self, name, _frozen(name, getattr(self, name)))
-        shape = self.blocks.shape if self.blocks is not None else self.W.shape
+        shape = self.W.shape if self.held is None else self.held.shape
         n = shape[0]
         if shape != (n, n):
             raise InputError(f"W has shape {shape}; the recurrent weights must be square")
@@ -92,10 +101,10 @@ class Network:
     if not TYPE_CHECKING:  # a type checker knows W as an array
 
         def __getattr__(self, name: str) -> Any:
-            blocks = self.__dict__.get("blocks")
-            if name != "W" or blocks is None:
+            held = self.__dict__.get("blocks") or self.__dict__.get("sparse")
+            if name != "W" or held is None:
                 raise AttributeError(f"a network has no {name!r}")
-            W = blocks.dense()
+            W = held.dense()
             W.flags.writeable = False
             object.__setattr__(self, "W", W)
             return W
@@ -104,6 +113,19 @@ class Network:
     def from_blocks(cls, A: ArrayLike, W: BlockMatrix, B: ArrayLike, leak: float = 1.0) -> Network:
         """Return a network whose recurrent weights are given in block form and stay so; see :class:`BlockMatrix`."""
         return cls(A, W, B, leak)  # type: ignore[arg-type]
+
+    @classmethod
+    def from_sparse(cls, A: ArrayLike, W: Any, B: ArrayLike, leak: float = 1.0) -> Network:
+        """Return a network of whose recurrent weights only the synapses in W exist, ever.
+
+        ``W`` is a :class:`SparseMatrix`, or a sparse matrix or array of SciPy.
+        """
+        return cls(A, W if isinstance(W, SparseMatrix) else SparseMatrix.from_scipy(W), B, leak)  # type: ignore[arg-type]
+
+    @property
+    def held(self) -> BlockMatrix | SparseMatrix | None:
+        """W in the form it was made in, where that is not all n² weights: :attr:`blocks` or :attr:`sparse`."""
+        return self.sparse if self.blocks is None else self.blocks
 
     @property
     def n_in(self) -> int:
@@ -128,7 +150,7 @@ class Network:
     def digest(self) -> str:
         """SHA-256 of weights and leak, hex."""
         h = hashlib.sha256(repr(self.leak).encode())
-        recurrent = (self.W,) if self.blocks is None else tuple(self.blocks.arrays().values())
+        recurrent = (self.W,) if self.held is None else tuple(self.held.arrays().values())
         for array in (self.A, *recurrent, self.B):
             h.update(str(array.shape).encode() + array.tobytes())
         return h.hexdigest()
@@ -144,7 +166,7 @@ class Network:
         unknown = set(changes) - {"A", "W", "B", "leak"}
         if unknown:
             raise InputError(f"a network has no {sorted(unknown)[0]!r}; allowed: A, W, B, leak")
-        W = self.W if self.blocks is None else self.blocks
+        W = self.W if self.held is None else self.held
         values: dict[str, Any] = {"A": self.A, "W": W, "B": self.B, "leak": self.leak, **changes}
         return Network(**values, origin={"kind": "given"} if {"A", "W", "B"} & set(changes) else dict(self.origin))
 
@@ -161,6 +183,7 @@ class Network:
         *,
         input_scale: float = 1.0,
         output_scale: float = 0.1,
+        density: float | None = None,
     ) -> Network:
         """Draw a network by seed.
 
@@ -171,15 +194,19 @@ class Network:
         leak : float
             α in (0, 1].
         spectral_radius : float
-            Largest absolute eigenvalue of W itself (not of the leaky transition), at least 0.
+            Largest absolute eigenvalue of W itself (not of the leaky transition), at least 0. Large sparse networks
+            are scaled by the circular law instead of their eigenvalues, see :meth:`SparseMatrix.random`.
         kind : str
-            ``"gaussian"`` (independent entries), ``"orthogonal"`` (Haar), ``"symmetric"``, or ``"block"``
-            (rotations of two units each: normal, with random angles; held as blocks, see :attr:`blocks`).
+            ``"gaussian"`` (independent entries), ``"orthogonal"`` (Haar), ``"symmetric"``, ``"block"``
+            (rotations of two units each: normal, with random angles; held as blocks, see :attr:`blocks`) or
+            ``"sparse"`` (each unit hears equally many others; only these synapses are held, see :attr:`sparse`).
         seed : int
             Seed of the generator; the same seed gives the same network on every platform NumPy supports.
         input_scale, output_scale : float
             ``B ~ N(0, input_scale²/n_in)`` and ``A ~ N(0, output_scale²/n_rec)``. The read-out starts small on
             purpose: with small A and B, RFLO starts inside its invariant region.
+        density : float, optional
+            Of kind ``"sparse"`` only: share of the n² synapses that exist, in (0, 1]; default 0.1.
 
         Returns
         -------
@@ -189,9 +216,13 @@ class Network:
             positive_integer(name, size)
         radius = real_number("spectral_radius", spectral_radius, at_least=0.0)
         choose("kind", kind, KINDS)
+        check_density(kind, density)
         rng = np.random.default_rng(seed)
         W: Any
-        if kind == "block":
+        share = DENSITY if density is None else density
+        if kind == "sparse":
+            W = SparseMatrix.random(rng, n_rec, share, radius)
+        elif kind == "block":
             W = BlockMatrix(**{k: radius * part for k, part in random_rotations(rng, n_rec).items()})
         else:
             W = _RECURRENT[kind](rng, n_rec)
@@ -201,9 +232,24 @@ class Network:
         A = rng.normal(0.0, real_number("output_scale", output_scale, at_least=0.0) / np.sqrt(n_rec), (n_out, n_rec))
         origin = {
             "kind": kind, "spectral_radius": radius, "seed": int(seed), "input_scale": float(input_scale),
-            "output_scale": float(output_scale),
+            "output_scale": float(output_scale), **({"density": float(share)} if kind == "sparse" else {}),
         }  # fmt: skip
         return cls(A, W, B, leak, origin)
+
+
+def check_density(kind: str, density: float | None) -> None:
+    """Refuse a density that is none, or is given for a kind of network that has all synapses.
+
+    Raises
+    ------
+    InputError
+        If so.
+    """
+    if density is None:
+        return
+    if kind != "sparse":
+        raise InputError(f"density = {density!r} is of kind = 'sparse', not of {kind!r}; leave it out")
+    real_number("density", density, above=0.0, at_most=1.0)
 
 
 def _gaussian(rng: np.random.Generator, n: int) -> NDArray[np.float64]:

@@ -193,6 +193,8 @@ def _fixed_values(numbers: FixedGrid, matrix: str) -> NDArray[np.float64] | None
     net = setting.network
     if matrix in setting.training.learn and not (setting.factored and matrix in "WB"):
         return None
+    if matrix == "W" and net.sparse is not None and not len(net.sparse.left):
+        return net.sparse.values[np.newaxis]
     parts = net.blocks
     if matrix == "W" and parts is not None and not len(parts.left):
         return np.stack([parts.before, parts.own, parts.after], axis=1)  # all that a unit hears, (n, 3)
@@ -203,12 +205,17 @@ def _fixed_values(numbers: FixedGrid, matrix: str) -> NDArray[np.float64] | None
 
 def _largest_entry(numbers: FixedGrid, matrix: str) -> int:
     form, values = numbers.landings[matrix].format, _fixed_values(numbers, matrix)
-    return form.largest if values is None else int(np.abs(form.encode(values)).max())
+    return form.largest if values is None else int(np.abs(form.encode(values)).max(initial=0))
 
 
 def _row_sum(numbers: FixedGrid, matrix: str, landing: str) -> int:
     """Return the largest Σ|code| over the terms of one result: of the actual rows where the matrix does not learn."""
     net, form, values = numbers.setting.network, numbers.landings[matrix].format, _fixed_values(numbers, matrix)
+    sparse = net.sparse
+    if matrix == "W" and sparse is not None and not len(sparse.left):
+        units = sparse.sources if landing == "back_current" else sparse.receivers
+        one = np.full(sparse.synapses, form.largest) if values is None else np.abs(form.encode(sparse.values))
+        return int(np.bincount(units, one, net.n_rec).max())
     transposed = {("feedback", "current"), ("feedback", "signal"), ("A", "signal"), ("W", "back_current")}
     if values is not None:
         values = values.T if (matrix, landing) in transposed else values

@@ -9,6 +9,7 @@ import numpy as np
 
 from neurolrnn.errors import InputError
 from neurolrnn.rules import BPTT, RFLO, RTRL, EProp, Rule, TruncatedBPTT
+from neurolrnn.sparse_layout import SparseLayout
 from neurolrnn_kernels.bptt import History, bptt
 from neurolrnn_kernels.eprop import Eligibility, eprop
 from neurolrnn_kernels.rflo import Traces, rflo_dense, rflo_factored
@@ -27,6 +28,8 @@ class Sizes(NamedTuple):
     lanes: int
     longest: int
     """Steps of the longest episode."""
+    sparse: SparseLayout | None = None
+    """Which recurrent synapses exist; None for all."""
 
 
 BLOCK = 32
@@ -48,10 +51,14 @@ def _tbptt(rule: TruncatedBPTT, z: Zeros, s: Sizes) -> Kernel:
 
 
 def _eprop(rule: EProp, z: Zeros, s: Sizes) -> Kernel:
+    W: Any
+    if s.sparse is None:
+        W = z("eligibility", (s.lanes, s.n_rec, s.n_rec))
+    else:
+        W = s.sparse.hold(z("eligibility", (s.lanes, s.sparse.synapses)))
     return eprop, Eligibility(
-        z("eligibility", (s.lanes, s.n_rec, s.n_rec)), z("eligibility", (s.lanes, s.n_in, s.n_rec)),
-        z("trace_decay", (s.n_rec,)), z("state", (s.lanes, s.n_rec)),
-    )  # fmt: skip
+        W, z("eligibility", (s.lanes, s.n_in, s.n_rec)), z("trace_decay", (s.n_rec,)), z("state", (s.lanes, s.n_rec))
+    )
 
 
 def _rtrl(rule: RTRL, z: Zeros, s: Sizes) -> Kernel:

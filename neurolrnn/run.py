@@ -20,6 +20,7 @@ from neurolrnn.network import Network
 from neurolrnn.precision import Precision
 from neurolrnn.rules import Rule
 from neurolrnn.savefile import RunFileError
+from neurolrnn.sparse_matrix import SparseMatrix
 from neurolrnn.tables import text_table
 from neurolrnn.tasks.base import Task
 from neurolrnn.training import Training
@@ -129,8 +130,8 @@ class Run:
     position : dict of str to int
         How far it came, such as ``step`` and ``total_steps``.
     basis : dict, optional
-        How the recurrent weights were held: ``held_as`` (``"dense"``, ``"triangle"`` or ``"blocks"``), ``rotated``,
-        ``seconds`` that finding the basis took, and ``why``.
+        How the recurrent weights were held: ``held_as`` (``"dense"``, ``"triangle"``, ``"blocks"`` or ``"sparse"``),
+        ``rotated``, ``seconds`` that finding the basis took, and ``why``.
     """
 
     experiment: dict[str, Any]
@@ -246,10 +247,10 @@ class Run:
         for part, network in (("initial", self.initial), ("network", self.network)):
             meta[part] = {"leak": network.leak, "origin": plain(network.origin)}
             arrays |= {f"{part}/A": network.A, f"{part}/B": network.B}
-            if network.blocks is None:
+            if network.held is None:
                 arrays[f"{part}/W"] = network.W
             else:
-                arrays |= {f"{part}/W.{name}": array for name, array in network.blocks.arrays().items()}
+                arrays |= {f"{part}/W.{name}": array for name, array in network.held.arrays().items()}
         if self.feedback is not None:
             arrays["feedback/R"] = self.feedback
         if self.factors is not None:
@@ -274,8 +275,9 @@ class Run:
 
         def network(name: str) -> Network:
             weights = group(name)
-            blocks = {key[2:]: array for key, array in weights.items() if key.startswith("W.")}
-            W: Any = BlockMatrix(**blocks) if blocks else weights["W"]
+            parts = {key[2:]: array for key, array in weights.items() if key.startswith("W.")}
+            form = SparseMatrix if "sources" in parts else BlockMatrix
+            W: Any = form(**parts) if parts else weights["W"]
             return Network(weights["A"], W, weights["B"], **meta[name])
 
         factors = group("factors")

@@ -14,10 +14,12 @@ from neurolrnn.engine import Engine
 from neurolrnn.errors import InputError
 from neurolrnn.fixed_grid import Setting
 from neurolrnn.fixed_point import FixedNumbers
+from neurolrnn.held_weights import numbers_in
 from neurolrnn.network import Network
 from neurolrnn.precision import Precision
 from neurolrnn.rules import RFLO, EProp, TruncatedBPTT
 from neurolrnn.schedule import Schedule
+from neurolrnn.sparse_matrix import SparseMatrix
 from neurolrnn.tasks.base import Sequences
 from neurolrnn.training import Training
 
@@ -94,6 +96,7 @@ def compare(case: Case) -> int:
         spec_of(numbers), weights, [(x[a:b], goal[a:b], mask[a:b]) for a, b in ends], case.oracle_rule,
         tau=getattr(case.rule, "steps", 1), loss=case.loss, update=case.training.update, learn=case.training.learn,
         batch=case.training.batch, epochs=case.training.epochs,
+        exists=None if case.network.sparse is None else case.network.sparse.mask.tolist(),
     )  # fmt: skip
     compared = 0
     for (h, y), want_h, want_y in zip(states, told.h, told.y, strict=True):
@@ -102,11 +105,13 @@ def compare(case: Case) -> int:
         compared += sum(map(len, h)) + sum(map(len, y))
     pairs = [(w.A.tolist(), told.A), (w.Bt.T.tolist(), told.B)]
     if not engine.factored:  # factored storage does not write its W
-        pairs.append((w.Wt.T.tolist(), told.W))
+        pairs.append((engine._held.matrix(numbers_in(w.Wt)).tolist(), told.W))
     else:
         pairs += [(w.M.tolist(), told.M), (w.N.tolist(), told.N)]
     for group in told.hidden:
         got = getattr(w, f"hidden_{group}")
+        if group == "W" and not engine.factored:
+            got = engine._held.matrix(got).T
         pairs.append((got.tolist() if group == "A" or engine.factored else got.T.tolist(), told.hidden[group]))
     for got, want in pairs:
         assert got == want
@@ -134,8 +139,8 @@ def formats(draw: Any, widths: tuple[int, int], unsigned: bool = False) -> str:
 
 
 @st.composite
-def cases(draw: Any, name: str, wide: bool = False, largest: int = 12) -> Case:
-    """Draw a run of rule ``name``; ``wide`` asks for formats of more than 16 bits."""
+def cases(draw: Any, name: str, wide: bool = False, largest: int = 12, sparse: bool = False) -> Case:
+    """Draw a run of rule ``name``; ``wide`` asks for formats of more than 16 bits, ``sparse`` for missing synapses."""
     widths = (17, 26) if wide else (4, 16)
     some = {
         v: draw(formats(widths))
@@ -202,6 +207,8 @@ def cases(draw: Any, name: str, wide: bool = False, largest: int = 12) -> Case:
         m, n, o, leak=draw(st.sampled_from((1.0, 0.3))), seed=int(rng.integers(1e6)), output_scale=1.0,
         kind=draw(st.sampled_from(("gaussian", "gaussian", "block"))),
     )  # fmt: skip
+    if sparse:
+        network = network.replace(W=SparseMatrix.from_dense(network.W, rng.random((n, n)) < rng.random()))
     R = None if symmetric else rng.normal(0, 1, (o, n))
     return Case(
         Precision(**options), network, rule, name, training, Sequences.from_arrays(inputs, targets, mask=masks), loss,

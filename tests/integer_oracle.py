@@ -359,9 +359,11 @@ class Learner(Network):
     """A network, its traces, and the updates of one rule."""
 
     def __init__(
-        self, spec: Spec, weights: dict[str, Any], rule: str, tau: int, loss: str, update: str, learn: Sequence[str]
-    ) -> None:
+        self, spec: Spec, weights: dict[str, Any], rule: str, tau: int, loss: str, update: str, learn: Sequence[str],
+        exists: Sequence[Sequence[bool]] | None = None,
+    ) -> None:  # fmt: skip
         super().__init__(spec, weights, rule == "rflo-factored")
+        self.exists = exists
         self.rule, self.loss, self.update, self.learn = rule, loss, update, learn
         # The ring of truncated BPTT holds τ steps; every other rule is a ring of the one step that is now.
         self.slots = tau if rule == "tbptt" else 1
@@ -412,6 +414,10 @@ class Learner(Network):
             else:
                 self.gather(group)
 
+    def synapse(self, i: int, j: int) -> bool:
+        """Whether unit i hears unit j; where it does not, W is 0, and nothing lands or is drawn."""
+        return self.exists is None or bool(self.exists[i][j])
+
     # --- traces
 
     def traces(self, x: Matrix) -> None:
@@ -447,6 +453,8 @@ class Learner(Network):
                     continue
                 for j, a in enumerate(now):
                     for i in range(self.n):
+                        if group == "W" and not self.synapse(i, j):
+                            continue
                         f_kept, f_new = f("trace_decay") + f(name), f_decay + f_now
                         v, f_v = two_terms(d[i] * E[i][j], f_kept, gain * a, f_new)
                         E[i][j] = at.land(name, v, f_v, (b * len(now) + j) * self.n + i)
@@ -552,7 +560,7 @@ class Learner(Network):
         landed, landed_fmt = (self.hidden[group], self.hidden_format[group]) if group in self.hidden else (w, fmt)
         posts, pres = range(len(w)), range(len(w[0]))
         if name in ("W", "B"):  # input-major
-            order = [(i, j, j * len(w) + i) for j in pres for i in posts]
+            order = [(i, j, j * len(w) + i) for j in pres for i in posts if name == "B" or self.synapse(i, j)]
         else:
             order = [(i, j, i * len(w[0]) + j) for i in posts for j in pres]
         lo, hi = landed_fmt.lo, landed_fmt.hi
@@ -571,15 +579,16 @@ class Learner(Network):
 def train(
     spec: Spec, weights: dict[str, Any], data: Sequence[Lane], rule: str, *, tau: int = 1,
     loss: str = "squared-error", update: str = "online", learn: Sequence[str] = ("A", "W", "B"), batch: int = 1,
-    epochs: int = 1,
+    epochs: int = 1, exists: Sequence[Sequence[bool]] | None = None,
 ) -> Result:  # fmt: skip
     """Train on the sequences in the order given, `batch` at a time; feedback is symmetric where weights["R"] is None.
 
-    A batch lasts as long as its longest sequence; a lane that has ended is put to rest, and has x = 0 and mask 0.
+    A batch lasts as long as its longest sequence; a lane that has ended is put to rest, and has x = 0 and mask 0. Where
+    ``exists`` (n, n) is given and false, W has no synapse.
     """
     if rule not in RULES or loss not in ("squared-error", "cross-entropy") or update not in ("online", "episode"):
         raise ValueError((rule, loss, update))
-    net = Learner(spec, weights, rule, tau, loss, update, learn)
+    net = Learner(spec, weights, rule, tau, loss, update, learn, exists)
     result = Result(net.w["A"], net.w["W"], net.w["B"], net.w.get("M"), net.w.get("N"), net.hidden)
     data = [(unbounded(x), unbounded(goal), [int(m) for m in mask]) for x, goal, mask in data]
     for _ in range(epochs):

@@ -202,6 +202,7 @@ class Weights:
     def __init__(
         self, A: Array, W: Array, B: Array, R: Array | None, factored: bool,
         rates: Mapping[str, float], momentum: float, clamp: Mapping[str, float], learn: Sequence[str],
+        exists: Array | None,
     ) -> None:  # fmt: skip
         self.W0, self.B0, self.R, self.factored = W, B, R, factored
         self.stored = {"A": A.copy(), "W": W.copy(), "B": B.copy()}
@@ -211,6 +212,7 @@ class Weights:
             self.stored |= {"W": np.zeros((len(R), W.shape[1])), "B": np.zeros((len(R), B.shape[1]))}
         self.velocity = {k: np.zeros_like(v) for k, v in self.stored.items()}
         self.rates, self.momentum, self.clamp, self.learn = rates, momentum, clamp, learn
+        self.exists = {} if exists is None or factored else {"W": exists}
 
     def now(self) -> tuple[Array, Array, Array]:
         A, W, B = self.stored["A"], self.stored["W"], self.stored["B"]
@@ -221,7 +223,7 @@ class Weights:
 
     def move(self, delta: dict[str, Array]) -> None:
         for k in self.learn:
-            self.velocity[k] = self.momentum * self.velocity[k] + delta[k]
+            self.velocity[k] = self.momentum * self.velocity[k] + delta[k] * self.exists.get(k, 1.0)
             bound = self.clamp.get(k, np.inf)
             self.stored[k] = np.clip(self.stored[k] - self.rates[k] * self.velocity[k], -bound, bound)
 
@@ -260,12 +262,14 @@ def train(
     learn: Sequence[str] = ("A", "W", "B"),
     batch: int = 1,
     epochs: int = 1,
+    exists: Array | None = None,
 ) -> Result:
     """Train on (x (T, n_in), y* (T, n_out), mask (T,)) in the order given, `batch` sequences at a time.
 
     The lanes of a batch start together; Δ is the sum over the lanes; the batch lasts as long as its longest sequence
     and a lane that has ended contributes nothing. Online, every executed step updates once (also where every error
-    is 0: momentum moves on). Momentum is never reset. `R` is needed where feedback is random.
+    is 0: momentum moves on). Momentum is never reset. `R` is needed where feedback is random. Where `exists` is 0
+    there is no synapse: W is 0 there and its update is masked.
     """
     A, W, B = (np.array(v, dtype=np.float64) for v in (A, W, B))
     name, options = options_of(rule)
@@ -281,7 +285,7 @@ def train(
     if update not in ("online", "episode") or (name == "bptt" and update == "online"):
         raise ValueError(f"{name} cannot update {update}")
     rates = {k: float(rates) for k in "AWB"} if isinstance(rates, int | float) else rates
-    weights = Weights(A, W, B, R, factored, rates, momentum, clamp or {}, learn)
+    weights = Weights(A, W, B, R, factored, rates, momentum, clamp or {}, learn, exists)
     losses: list[float] = []
     outputs: list[Array] = []
     n, m, o = W.shape[0], B.shape[1], A.shape[0]

@@ -2,7 +2,9 @@
 
 A rule is written once. Whether it runs in real or in fixed-point arithmetic is decided by the dtype of the arrays it
 is given, when it is compiled: floating arrays take :mod:`neurolrnn_kernels.real`, integer arrays
-:mod:`neurolrnn_kernels.fixed`. With ``NUMBA_DISABLE_JIT=1`` the same choice is made at every call, in plain Python.
+:mod:`neurolrnn_kernels.fixed`. What is held sparse (:mod:`neurolrnn_kernels.sparse`: weights, accumulated updates,
+traces) takes :mod:`neurolrnn_kernels.real_sparse` or :mod:`neurolrnn_kernels.fixed_sparse`. With
+``NUMBA_DISABLE_JIT=1`` the same choice is made at every call, in plain Python.
 
 Arguments by name: ``v`` is the row of the grid (:mod:`neurolrnn_kernels.grid`) of the variable a result lands in,
 ``t`` the number of the step (for random bits), ``acc`` an accumulator (lanes, n), ``Wt`` weights input-major
@@ -20,8 +22,9 @@ from typing import Any
 
 from numba.extending import overload
 
-from neurolrnn_kernels import fixed, real
+from neurolrnn_kernels import fixed, fixed_sparse, real, real_sparse
 from neurolrnn_kernels.jit import is_integer
+from neurolrnn_kernels.sparse import Columns, sparse_form
 
 
 def primitive(which: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
@@ -31,8 +34,12 @@ def primitive(which: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
         name, signature = described.__name__, inspect.signature(described)
 
         def implementation(integer: bool, args: Any, kwargs: Any) -> Any:
-            array = signature.bind(*args, **kwargs).arguments[which]
-            return getattr(fixed if integer else real, name) if is_integer(array) == integer else None
+            given = signature.bind(*args, **kwargs).arguments[which]
+            form = sparse_form(given)
+            if (is_integer(given) if form is None else form is Columns) != integer:
+                return None
+            systems = (real, fixed) if form is None else (real_sparse, fixed_sparse)
+            return getattr(systems[integer], name)
 
         @wraps(described)
         def interpreted(*args: Any, **kwargs: Any) -> Any:
@@ -74,9 +81,9 @@ def add_block(acc: Any, ahead: Any, first: int) -> None:
     """Add rows of ``ahead``, from ``first``, to those of ``acc``. Real arithmetic only."""
 
 
-@primitive("acc")
+@primitive("A")
 def inner(v: Any, term: int, acc: Any, A: Any, h: Any) -> None:
-    """Add ``A h`` to ``acc``, A (n_out, n) row-major."""
+    """Add ``A h`` to ``acc``, A (n_out, n) row-major; for sparse A the transpose of the weights it holds."""
 
 
 @primitive("out")
@@ -145,7 +152,7 @@ def accumulate_traces(v: Any, G: Any, E: Any, g: Any) -> None:
     """Add ``Σ_lanes g_i E_ij`` to a gradient accumulator."""
 
 
-@primitive("out")
+@primitive("Wt")
 def diagonal_blend(v: Any, work: Any, out: Any, keep: Any, gain: Any, Wt: Any, t: int) -> None:
     """Land ``keep + gain W_ii`` in ``out`` (n,)."""
 

@@ -15,6 +15,7 @@ from neurolrnn_kernels import grid as at
 from neurolrnn_kernels.arithmetic import accumulate, blend, clear, error, matvec, scale, within
 from neurolrnn_kernels.forward import advance, forward, gather, rest
 from neurolrnn_kernels.jit import kernel, part
+from neurolrnn_kernels.sparse import output_major
 from neurolrnn_kernels.structs import END, START, Array
 from neurolrnn_kernels.update import learn_readout, step_down
 
@@ -51,9 +52,7 @@ def back(past: Any, net: Any, c: Any, grid: Any, lane: Any, grad: Any) -> None:
     """Sum the gradients of W and B over the stored episode, last steps first."""
     lanes = lane.h.shape[0]
     block = past.g.shape[0] // lanes
-    for j in range(past.W.shape[0]):
-        for i in range(past.W.shape[0]):
-            past.W[i, j] = net.Wt[j, i]
+    output_major(past.W, net.Wt)
     clear(past.delta)
     end = past.at[0]
     while end > 0:

@@ -23,6 +23,7 @@ from neurolrnn_kernels.arithmetic import (
 )
 from neurolrnn_kernels.forward import advance, forward, gather, rest
 from neurolrnn_kernels.jit import kernel, part
+from neurolrnn_kernels.sparse import forget
 from neurolrnn_kernels.structs import END, START, Array
 from neurolrnn_kernels.update import hold, learn_readout, signal, step_down, update_due
 
@@ -30,23 +31,14 @@ from neurolrnn_kernels.update import hold, learn_readout, signal, step_down, upd
 class Eligibility(NamedTuple):
     """Traces per synapse, in the layout of the weights."""
 
-    W: Array
-    """(lanes, n, n)."""
+    W: Any
+    """(lanes, n, n); sparse where the weights are, see :mod:`neurolrnn_kernels.sparse`."""
     B: Array
     """(lanes, n_in, n)."""
     d: Array
     """(n,) decay of the traces onto each unit."""
     h: Array
     """(lanes, n) h_{t-1}, which the traces of W take up once the error is known."""
-
-
-@part
-def forget(E: Any) -> None:
-    """Set traces to 0."""
-    for b in range(E.shape[0]):
-        for j in range(E.shape[1]):
-            for i in range(E.shape[2]):
-                E[b, j, i] = 0
 
 
 @part
@@ -67,13 +59,11 @@ def eprop(data: Any, net: Any, c: Any, grid: Any, lane: Any, trace: Any, grad: A
         t = c.first + s
         if data.flags[s] & START:
             rest(lane)
-            forget(trace.W)
-            forget(trace.B)
         active = gather(data, s, lane)
         for b in range(data.rows.shape[1]):
-            if data.rows[s, b] < 0:
-                forget(trace.W[b : b + 1])
-                forget(trace.B[b : b + 1])
+            if data.rows[s, b] < 0 or data.flags[s] & START:
+                forget(trace.W, b)
+                forget(trace.B, b)
         diagonal_blend(grid[at.TRACE_DECAY], lane.work, trace.d, c.keep, c.gain, net.Wt, t)
         remember(trace.h, lane.h)
         if c.learn_B:

@@ -274,6 +274,7 @@ def clip(v: Any, W: Any, bound: Any) -> None:
     """Nothing: a clamp narrows the range the weights saturate to."""
 
 
+@inlined
 def decay_traces(v: Any, work: Any, E: Any, d: Any, gain: Any, x: Any, t: int) -> None:
     I = work.dtype.type
     n = E.shape[2]
@@ -289,6 +290,7 @@ def decay_traces(v: Any, work: Any, E: Any, d: Any, gain: Any, x: Any, t: int) -
             land_row(v, e, row, t, (b * E.shape[1] + j) * n)
 
 
+@inlined
 def descend_traces(v: Any, work: Any, Wt: Any, H: Any, E: Any, g: Any, t: int) -> None:
     I = work.dtype.type
     n = Wt.shape[1]
@@ -312,7 +314,7 @@ def traces_matvec(
 ) -> None:  # fmt: skip
     decay_traces(ve, work, E, d, gain, x, t)
     descend_traces(v, work, Wt, H, E, g, t)
-    matvec(vd, work, 0, acc, Wt, h)
+    add_part(vd, work, 0, acc, Wt, h, 0, Wt.shape[0])
 
 
 def accumulate_traces(v: Any, G: Any, E: Any, g: Any) -> None:

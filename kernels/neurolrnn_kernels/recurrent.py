@@ -2,13 +2,17 @@
 
 A rule asks for :func:`recur`; the type of what is held decides, when the rule is compiled, how it is calculated:
 
-=================  ======================================  ===================
-held as            what it is                              multiplications
-=================  ======================================  ===================
-2-D array          all weights, input-major                n²
+=================  =======================================  ==================
+held as            what it is                               multiplications
+=================  =======================================  ==================
+2-D array          all weights, input-major                 n²
 :class:`Triangle`  real Schur form, upper quasi-triangular  n²/2
-:class:`Blocks`    blocks of one and two units             3 n
-=================  ======================================  ===================
+:class:`Blocks`    blocks of one and two units              3 n
+``Slices``         existing synapses, real numbers          existing synapses
+``Columns``        existing synapses, codes                 existing synapses
+=================  =======================================  ==================
+
+The last two are those of :mod:`neurolrnn_kernels.sparse`.
 """
 
 from __future__ import annotations
@@ -20,7 +24,7 @@ import numpy as np
 from numba import types
 from numba.extending import overload
 
-from neurolrnn_kernels import fixed, real
+from neurolrnn_kernels import fixed, fixed_sparse, real, real_sparse
 from neurolrnn_kernels.jit import is_integer
 from neurolrnn_kernels.structs import Array
 
@@ -66,5 +70,8 @@ def _recur(v: Any, work: Any, acc: Any, W: Any, h: Any) -> Callable[..., Any]:
 
 
 def _pick(acc: Any, form: str) -> Callable[..., Any]:
-    system = fixed if is_integer(acc) else real
+    integer = is_integer(acc)
+    if form in ("Slices", "Columns"):
+        return fixed_sparse.recur_sparse if integer else real_sparse.recur_sparse
+    system = fixed if integer else real
     return getattr(system, {"Triangle": "recur_triangle", "Blocks": "recur_blocks"}.get(form, "recur_dense"))

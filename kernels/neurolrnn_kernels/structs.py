@@ -44,8 +44,8 @@ class Weights(NamedTuple):
     A: Array
     """(n_out, n) read-out."""
     Wt: Any
-    """(n, n) recurrent weights, input-major: row j holds what unit j sends. Factored storage may hold them otherwise,
-    see :mod:`neurolrnn_kernels.recurrent`."""
+    """(n, n) recurrent weights, input-major: row j holds what unit j sends. Factored storage and sparse weights are
+    held otherwise, see :mod:`neurolrnn_kernels.recurrent`."""
     Bt: Array
     """(n_in, n) input weights, input-major."""
     R: Array
@@ -57,7 +57,7 @@ class Weights(NamedTuple):
     hidden_A: Array
     """Weights of a finer format behind A; (1, 0) where there are none."""
     hidden_W: Array
-    """Behind W, or behind M in factored storage."""
+    """Behind W, or behind M in factored storage; (1, synapses) behind sparse W."""
     hidden_B: Array
     """Behind B, or behind N."""
 
@@ -133,8 +133,8 @@ class Gradients(NamedTuple):
     """Accumulated updates and their momentum, in the layout of the weights."""
 
     A: Array
-    W: Array
+    W: Any
     B: Array
     velocity_A: Array
-    velocity_W: Array
+    velocity_W: Any
     velocity_B: Array
