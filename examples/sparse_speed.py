@@ -62,6 +62,11 @@ def measure(n: int, density: float, rule: nl.Rule, precision: nl.Precision, roun
     return float(best[0]), float(best[1])
 
 
+def words(s: float) -> str:
+    """A time, in micro- or milliseconds."""
+    return f"{1e3 * s:.3g} ms" if s >= 1e-3 else f"{1e6 * s:.3g} µs"
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Print the table."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -77,8 +82,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         for n in args.units:
             found = [measure(n, density, rule, precision, args.rounds) for density in args.densities]
             dense = min(d for _, d in found)
-            cells = " | ".join(f"{1e6 * s:.3g} µs, {d / s:.2g}x" for s, d in found)
-            print(f"| {name} | {n} | {1e6 * dense:.3g} µs | {cells} |", flush=True)
+            cells = " | ".join(f"{words(s)}, {dense / s:.2g}x" for s, _ in found)
+            print(f"| {name} | {n} | {words(dense)} | {cells} |", flush=True)
     return 0
 
 

@@ -7,6 +7,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from neurolrnn.network import Network
 from neurolrnn.schedule import Piece, Schedule
 from neurolrnn.tasks.base import Sequences, Task
 
@@ -14,21 +15,25 @@ from neurolrnn.tasks.base import Sequences, Task
 class Learner(Protocol):
     """What is asked of whatever is measured."""
 
+    initial: Network
+    """What it started from."""
+
     def evaluate(self, data: Sequences, piece: Piece) -> tuple[NDArray[np.float64], float]:
         """Run sequences without learning; return the outputs and the summed loss."""
 
 
 LANES = 32
 """Sequences that are measured side by side."""
-TRAINING_STEPS, TRAINING_SHARE = 10_000, 0.05
-"""Training data are measured on their first sequences only, up to this many steps, or this share of the steps learned:
-in one pass over long data, measuring would otherwise take half as long as learning."""
+TRAINING_SHARE, TRAINING_WORK, TRAINING_STEPS = 0.04, 4e7, (1000, 10_000)
+"""Training data are measured on their first sequences only: on this share of the steps learned, or on as many steps as
+take so many multiplications (within these bounds), whichever is more. In one pass over long data, measuring all of them
+would take half as long as learning."""
 
 
 def measure(engine: Learner, task: Task, steps: int, lanes: int = LANES) -> dict[str, float]:
     """Return the metrics of a learner on the test sequences and on the first of the training sequences.
 
-    ``steps`` is how many were learned from; see :data:`TRAINING_STEPS`. ``lanes`` sequences run side by side.
+    ``steps`` is how many were learned from; see :data:`TRAINING_SHARE`. ``lanes`` sequences run side by side.
 
     Per part (``train_``, ``test_``): ``loss``, the mean over steps weighted by the mask; ``nmse`` for squared error,
     Σ‖ε‖² / Σ‖y* - mean y*‖², 1 for a constant guess; ``accuracy`` for labelled sequences.
@@ -38,7 +43,9 @@ def measure(engine: Learner, task: Task, steps: int, lanes: int = LANES) -> dict
         if data is None:
             continue
         if name == "train":
-            data = data.first(max(TRAINING_STEPS, int(TRAINING_SHARE * steps)))
+            least, most = TRAINING_STEPS
+            cheap = min(max(least, int(TRAINING_WORK / engine.initial.n_rec**2)), most)
+            data = data.first(max(cheap, int(TRAINING_SHARE * steps)))
         piece = Schedule(data, batch=lanes).epoch(0)
         y, loss = engine.evaluate(data, piece)
         out[f"{name}_loss"] = loss / float(data.mask.sum())

@@ -55,7 +55,7 @@ class Observer:
         Its ``ranges`` asks for the ranges of all variables.
     steps : int
         Length of the run. In a short run of a large network the spectral radius, the one thing here that takes long, is
-        looked at at some points only, and is NaN at the others.
+        looked at at some points only, or at none, and is NaN at the others.
 
     Notes
     -----
@@ -80,7 +80,8 @@ class Observer:
         self._curves: dict[str, list[Any]] = {}
         points, n = min(training.records, steps), net.n_rec
         affordable = (SPECTRUM_ALWAYS + SPECTRUM_SHARE * steps * (STEP_COST + 2 * n**2)) / (SPECTRUM_COST * n**3)
-        self._spectra = {round(x) for x in np.linspace(0, points - 1, min(points, max(2, int(affordable))))}
+        looks = min(points, int(affordable)) if affordable >= min(points, 2) else 0
+        self._spectra = {round(x) for x in np.linspace(0, points - 1, looks)}
 
     def observe(self, learner: Learner, step: int, loss: float) -> None:
         """Add a point to every curve.

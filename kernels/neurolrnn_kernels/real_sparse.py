@@ -13,6 +13,7 @@ from neurolrnn_kernels.jit import inlined
 from neurolrnn_kernels.slices import (
     add_slice,
     add_trace_slice,
+    back_slice,
     decay_slice,
     subtract_and_sum_slice,
     subtract_slice,
@@ -49,17 +50,13 @@ def recur_sparse(v: Any, work: Any, acc: Any, W: Any, h: Any) -> None:
 
 
 def inner(v: Any, term: int, acc: Any, A: Any, h: Any) -> None:
-    # Several receiving units of a slice may hear the same sender, so this is not done side by side.
     values = A.values[0]
     late = A.starts[A.starts.shape[0] - 1]
     for b in range(acc.shape[0]):
         a = acc[b]
         x = h[b]
         for s in range(A.starts.shape[0] - 1):
-            units = A.receivers[16 * s : 16 * s + 16]
-            for e in range(A.starts[s], A.starts[s + 1], 16):
-                for k in range(16):
-                    a[A.sources[e + k]] += values[e + k] * x[units[k]]
+            back_slice(A, values, s, x, a)
         for k in range(A.late.shape[0]):
             a[A.sources[late + k]] += values[late + k] * x[A.late[k]]
 

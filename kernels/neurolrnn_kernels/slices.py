@@ -10,8 +10,10 @@ synapse, ``s`` the number of the slice; all other arguments are vectors over uni
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
+import numpy as np
 from llvmlite import ir
 from numba import types
 from numba.core import cgutils
@@ -19,7 +21,7 @@ from numba.extending import intrinsic, overload
 
 from neurolrnn_kernels.sparse import SIDE_BY_SIDE
 
-SUM, ADD, SUBTRACT, SUBTRACT_AND_SUM, DECAY, ADD_TRACES, SUBTRACT_TRACES = range(7)
+SUM, ADD, SUBTRACT, SUBTRACT_AND_SUM, DECAY, ADD_TRACES, SUBTRACT_TRACES, BACK = range(8)
 INT32 = ir.IntType(32)
 LANES = tuple(ir.Constant(INT32, k) for k in range(SIDE_BY_SIDE))
 
@@ -58,14 +60,29 @@ class _Pass:
         for k, place in self.places(data, indices):
             self.builder.store(self.builder.extract_element(vector, k), place)
 
+    def add_back(self, values: Any, sources: Any, x: Any, acc: Any) -> None:
+        b = self.builder
+        post = self.gather(x, self.units)
+        with self.each() as at:
+            product = b.fmul(self.load(values, at), post)
+            # one after the other: several units of a slice may hear the same sender
+            for k, place in self.places(acc, self.load(sources, at, self.indices)):
+                b.store(b.fadd(b.load(place), b.extract_element(product, k)), place)
+
+    @contextmanager
+    def each(self) -> Iterator[Any]:
+        """Write a loop over the synapses of the slice, 16 at a time; yields where they stand."""
+        b, kind = self.builder, self.start.type
+        with cgutils.for_range(b, self.count, intp=kind) as loop:
+            yield b.add(self.start, b.mul(loop.index, ir.Constant(kind, SIDE_BY_SIDE)))
+
     def write(self, what: int, values: Any, sources: Any, x: Any, y: Any, z: Any, acc: Any) -> None:
         b = self.builder
         post = self.gather(y, self.units)  # acc itself where the pass is a sum
         summed = {SUM: post, SUBTRACT_AND_SUM: None}.get(what, False)
         if summed is not False:
             total = cgutils.alloca_once_value(b, self.gather(acc, self.units) if summed is None else summed)
-        with cgutils.for_range(b, self.count, intp=self.start.type) as loop:
-            at = b.add(self.start, b.mul(loop.index, ir.Constant(self.start.type, SIDE_BY_SIDE)))
+        with self.each() as at:
             held = self.load(values, at)
             who = self.load(sources, at, self.indices)
             pre = self.load(x, at) if what in (ADD_TRACES, SUBTRACT_TRACES) else self.gather(x, who)
@@ -101,7 +118,10 @@ def _pass(
 
         element = context.get_value_type(values.dtype)
         pass_ = _Pass(builder, element, (data(3), args[4]), *args[5:7])
-        pass_.write(what.literal_value, data(1), data(2), *(data(k) for k in range(7, 11)))
+        if what.literal_value == BACK:
+            pass_.add_back(data(1), data(2), data(7), data(8))
+        else:
+            pass_.write(what.literal_value, data(1), data(2), *(data(k) for k in range(7, 11)))
         return context.get_dummy_value()
 
     numbers = (types.intp,) * 3
@@ -165,6 +185,12 @@ def subtract_and_sum_slice(W: Any, values: Any, s: int, p: Any, g: Any, h: Any, 
     sum_slice(W, values, s, h, acc)
 
 
+def back_slice(W: Any, values: Any, s: int, x: Any, acc: Any) -> None:
+    """Add ``Σ_i w_ij x_i`` to ``acc``, the synapses in the order they are stored in."""
+    for at, j, i in _steps(W, s):
+        np.add.at(acc, j, values[at] * x[i])
+
+
 def decay_slice(W: Any, values: Any, s: int, x: Any, d: Any) -> None:
     """Set the values to ``d_i e_ij + x_j``."""
     for at, j, i in _steps(W, s):
@@ -185,6 +211,6 @@ def subtract_trace_slice(W: Any, values: Any, s: int, e: Any, g: Any) -> None:
 
 for _function, _what in (
     (sum_slice, SUM), (add_slice, ADD), (subtract_slice, SUBTRACT), (subtract_and_sum_slice, SUBTRACT_AND_SUM),
-    (decay_slice, DECAY), (add_trace_slice, ADD_TRACES), (subtract_trace_slice, SUBTRACT_TRACES),
+    (back_slice, BACK), (decay_slice, DECAY), (add_trace_slice, ADD_TRACES), (subtract_trace_slice, SUBTRACT_TRACES),
 ):  # fmt: skip
     _overload(_function, _what)
