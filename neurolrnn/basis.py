@@ -118,6 +118,11 @@ def choose_basis(network: Network, rule: Rule, training: Training, *, fixed_poin
     """
     own = own_basis(network, rule)
     asked = rule.basis if isinstance(rule, RFLO) else "given"
+    if asked == "schur" and own.form == "sparse":
+        raise InputError(
+            "rule.basis = 'schur': a sparse W₀ is not sparse in its Schur basis; take basis = 'given' or 'auto', or "
+            "network.replace(W=network.W)"
+        )
     if asked == "given" or own.form in ("blocks", "sparse"):
         return own if own.why else own_basis(network, rule, "as asked" if asked == "given" else "")
     assert isinstance(rule, RFLO)
@@ -129,9 +134,11 @@ def choose_basis(network: Network, rule: Rule, training: Training, *, fixed_poin
     if obstacle:
         return own_basis(network, rule, obstacle)
     n = network.n_rec
-    normal, symmetric = is_normal(network.W), bool(np.array_equal(network.W, network.W.T))
+    cost = (SYMMETRIC_COST if np.array_equal(network.W, network.W.T) else SCHUR_COST) * n**3
+    if steps * n * n < cost:  # before looking whether W₀ is normal, which takes a matrix product
+        return own_basis(network, rule, f"finding the Schur form takes longer than {steps:,} steps")
+    normal = is_normal(network.W)
     saved = n * n - 3 * n if normal else n * n / 2
-    cost = (SYMMETRIC_COST if symmetric else SCHUR_COST) * n**3
     if saved <= 0.0 or (not normal and n < SMALLEST_TRIANGLE):
         return own_basis(network, rule, f"{'blocks save' if normal else 'a triangle saves'} nothing for {n} units")
     if steps * saved < cost:

@@ -95,8 +95,8 @@ def run_with(net: nl.Network, task: nl.Task, rule: nl.Rule | None = None, **opti
 def test_auto_takes_the_basis_where_it_pays() -> None:
     task = nl.tasks.load("teacher-student", sequences=2, steps=50, test_sequences=1)
     few = run_with(nl.Network.random(3, 48, 2, kind="orthogonal"), task)
-    assert few.basis["held_as"] == "dense" and "pays from" in few.basis["why"]
-    small = run_with(nl.Network.random(3, 16, 2), task)
+    assert few.basis["held_as"] == "dense" and "takes longer" in few.basis["why"]
+    small = run_with(nl.Network.random(3, 16, 2), task, epochs=20)
     assert small.basis["held_as"] == "dense" and "16 units" in small.basis["why"]
     net = nl.Network.random(3, 40, 2, kind="symmetric")
     many = run_with(net, task, epochs=4)
@@ -132,6 +132,22 @@ def test_it_is_refused_where_it_is_another_learner(rule: nl.RFLO, options: dict[
         run_with(net, task, rule, **options)
     auto = nl.RFLO(storage=rule.storage)
     assert run_with(net, task, auto, **options).basis["rotated"] is False
+
+
+def test_sparse_weights_have_no_schur_basis() -> None:
+    net = nl.Network.random(3, 16, 2, kind="sparse", density=0.2)
+    task = nl.tasks.load("teacher-student", sequences=2, steps=20, test_sequences=1)
+    with pytest.raises(nl.InputError, match="sparse"):
+        run_with(net, task, nl.RFLO(basis="schur"))
+    assert run_with(net, task, nl.RFLO()).basis["held_as"] == "sparse"
+
+
+def test_auto_counts_what_a_triangle_saves() -> None:
+    net = nl.Network.random(3, 130, 2, spectral_radius=0.5, input_scale=0.3)
+    task = nl.tasks.load("teacher-student", sequences=2, steps=4000, test_sequences=1)
+    run = run_with(net, task)
+    assert run.basis["held_as"] == "dense" and "pays from 15," in run.basis["why"]
+    assert run_with(net, task, epochs=2).basis["held_as"] == "triangle"
 
 
 def test_unknown_basis() -> None:
