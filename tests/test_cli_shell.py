@@ -152,7 +152,7 @@ def test_json_is_one_object(folder: Path, simulated: dict[str, Any], capsys: pyt
     said = json.loads(capsys.readouterr().out)
     assert said == {
         "status": "completed", "message": "", "metrics": {"test_loss": None}, "files": ["a.npz", "a.png"],
-        "warnings": ["mind the gap"], "experiment_digest": Experiment.load("exp.toml").digest,
+        "warnings": ["mind the gap"], "timing_s": {}, "experiment_digest": Experiment.load("exp.toml").digest,
     }  # fmt: skip
 
 
