@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from neurolrnn.errors import InputError
 from neurolrnn.fixed_grid import ROWS, FixedGrid, Setting
 from neurolrnn.precision import Precision
-from neurolrnn.proof import prove
+from neurolrnn.proof import WEIGHTS, prove
 from neurolrnn_kernels import grid as at
 from neurolrnn_kernels.formats import QFormat
 
@@ -35,8 +35,8 @@ class FixedNumbers(FixedGrid):
 
     Attributes
     ----------
-    storage, accumulator, work : numpy.dtype
-        What codes, long sums and all other results before they land are held in.
+    storage, weights, accumulator, work : numpy.dtype
+        What codes, those of weights, long sums and all other results before they land are held in.
     clipped : dict of str to int
         How many values of weights, inputs and targets lay outside their format when they were encoded.
     """
@@ -44,7 +44,7 @@ class FixedNumbers(FixedGrid):
     def __init__(self, precision: Precision, setting: Setting) -> None:
         super().__init__(precision, setting)
         self.clipped: dict[str, int] = {}
-        self.storage, self.accumulator, self.work = prove(self)
+        self.storage, self.weights, self.accumulator, self.work = prove(self)
 
     def constant(self, variable: str, value: float) -> Any:
         """Return one number as kernels hold it; the learning constants are those of the contract."""
@@ -64,7 +64,7 @@ class FixedNumbers(FixedGrid):
         """Return an array of codes at 0."""
         if variable == "gradient":
             return np.zeros(shape, np.int64)
-        types = {"accumulator": self.accumulator, "work": self.work}
+        types = {"accumulator": self.accumulator, "work": self.work, **dict.fromkeys(WEIGHTS, self.weights)}
         return np.zeros(shape, types.get(variable, self.storage))
 
     def encode(self, variable: str, values: NDArray[Any]) -> Codes:
@@ -77,7 +77,7 @@ class FixedNumbers(FixedGrid):
         clipped = int(form.overflows(values).sum())
         if clipped:
             self.clipped[variable] = self.clipped.get(variable, 0) + clipped
-        return np.ascontiguousarray(form.encode(values).astype(self.storage))
+        return np.ascontiguousarray(form.encode(values).astype(self.weights if variable in WEIGHTS else self.storage))
 
     def hidden(self, group: str, values: NDArray[Any]) -> Codes:
         """Return the finer weights behind those of a group: at first the same values."""
@@ -107,7 +107,8 @@ class FixedNumbers(FixedGrid):
             "rates": {g: r.value for g, r in self.rates.items()},
             "rate_codes": {g: [r.mantissa, r.frac_bits] for g, r in self.rates.items()},
             "leak": math.ldexp(self.constants["gain"], -bits), "decay": math.ldexp(self.constants["decay"], -bits),
-            "storage_bits": self.storage.itemsize * 8, "accumulator_bits": self.accumulator.itemsize * 8,
+            "storage_bits": self.storage.itemsize * 8, "weight_storage_bits": self.weights.itemsize * 8,
+            "accumulator_bits": self.accumulator.itemsize * 8,
         }  # fmt: skip
 
     def counters(self) -> dict[str, dict[str, int]]:

@@ -34,10 +34,15 @@ class Bound:
         return self.largest.bit_length()
 
 
+WEIGHTS = ("A", "W", "B", "feedback", "factor_W", "factor_B")
+"""Variables that are held in a type of their own, as narrow as all of them allow."""
+
+
 class Widths(NamedTuple):
-    """Types of a run: of stored codes, of long sums, and of everything else before it lands."""
+    """Types of a run: of stored codes, of weights, of long sums, and of everything else before it lands."""
 
     storage: np.dtype[Any]
+    weights: np.dtype[Any]
     accumulator: np.dtype[Any]
     work: np.dtype[Any]
 
@@ -60,6 +65,9 @@ def prove(numbers: FixedGrid) -> Widths:
             f"at most; take one bit less"
         )
     storage = np.dtype(np.int16 if max([widest[0], *hidden]) <= 16 else np.int32)
+    formats = [numbers.landings[v].format for v in used if v in WEIGHTS]
+    short = max(f.width + (not f.signed) for f in formats) <= 8
+    weights = np.dtype(np.int8) if short and storage.itemsize == 2 else storage
     found = bounds(numbers)
     for bound in found:
         if bound.bits > WIDE or abs(bound.shift) >= WIDE:
@@ -75,13 +83,13 @@ def prove(numbers: FixedGrid) -> Widths:
 
     accumulator = fits([b for b in found if b.landing in sums])
     work = fits([b for b in found if b.landing not in sums])
-    if work.itemsize < accumulator.itemsize:
+    if small and accumulator.itemsize == 8:
         _allow_blocks(numbers)
-    return Widths(storage, accumulator, work)
+    return Widths(storage, weights, accumulator, work)
 
 
 def _allow_blocks(numbers: FixedGrid) -> None:
-    """Say in the grid how many terms of each sum always fit the narrower of the two types."""
+    """Say in the grid how many terms of each sum always fit 32 bits."""
     for name, pairs in numbers.sums().items():
         row = numbers.grid[ROWS[name]]
         for k, (a, b) in enumerate(pairs):
@@ -115,13 +123,14 @@ def bounds(numbers: FixedGrid) -> list[Bound]:
     def largest(variable: str) -> int:
         return numbers.landings[variable].format.largest
 
-    def add(landing: str, product: str, size: int) -> None:
+    def add(landing: str, product: str, size: int, stored: int = 0) -> None:
         row = grid[ROWS[landing]]
         shift = int(row[at.SHIFT])
-        size = size + (1 << shift) if shift > 0 else size << -shift
-        # the store compares with the range and, where it wraps, subtracts its lower end
-        size += int(max(-row[at.LO], row[at.HI]))
-        out.append(Bound(landing, product, size, shift))
+        before = size + (1 << shift) - 1 if shift > 0 else size << -shift
+        rounded = (before >> shift) + 1 if shift > 0 else before
+        # an update leaves the stored weight; the store compares with the range and, where it wraps, subtracts its end
+        after = rounded + stored + int(max(-row[at.LO], row[at.HI]))
+        out.append(Bound(landing, product, max(before, after), shift))
 
     declared = numbers.precision.accumulator_range()
     for name, pairs in numbers.sums().items():
@@ -178,12 +187,12 @@ def bounds(numbers: FixedGrid) -> list[Bound]:
         stored = max(largest(numbers.plastic(group)), -hidden.lo if hidden else 0)
         if setting.training.update == "online":
             add(f"step_{group}", f"rate_{group}·{source}", rate * largest(source))
-            add(group, f"step_{group}·{pre}", terms_of * largest(f"step_{group}") * largest(pre) + stored)
+            add(group, f"step_{group}·{pre}", terms_of * largest(f"step_{group}") * largest(pre), stored)
         else:
             size = setting.longest * terms_of * largest(source) * largest(pre)
             size *= max(rate, 1)  # the sum itself must fit too
             if size.bit_length() + 1 > WIDE:
-                add(group, f"rate_{group}·Σ {source}·{pre} over {setting.longest} steps", size + stored)
+                add(group, f"rate_{group}·Σ {source}·{pre} over {setting.longest} steps", size, stored)
     return out
 
 

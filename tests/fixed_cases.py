@@ -142,8 +142,10 @@ def formats(draw: Any, widths: tuple[int, int], unsigned: bool = False) -> str:
 def cases(draw: Any, name: str, wide: bool = False, largest: int = 12, sparse: bool = False) -> Case:
     """Draw a run of rule ``name``; ``wide`` asks for formats of more than 16 bits, ``sparse`` for missing synapses."""
     widths = (17, 26) if wide else (4, 16)
+    short = not wide and draw(st.integers(0, 3)) == 0  # weights that are held in 8 bits
+    weights = ("weight", "feedback", "factor", "A")
     some = {
-        v: draw(formats(widths))
+        v: draw(formats((4, 8) if short and v in weights else widths))
         for v in ("weight", "state", "readout", "error", "signal", "coupling", "input", "trace", "current", "feedback",
                   "factor", "A", "eligibility", "back_current")
         if v in ("weight", "state") or draw(st.booleans())

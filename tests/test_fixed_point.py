@@ -94,7 +94,7 @@ def test_changing_formats_shifts_rates_and_seeds_compiles_nothing() -> None:
             for extra in ({}, {"noise": "lfsr"}, {"rate_bits": 1}, {"decay_bits": 8}, {"random_bits": 3}):
                 small_run(weight=weight, state=state, rounding=rounding, overflow=overflow, **extra)
     kinds = {str(s) for s in rflo_factored.signatures}
-    # At most the widths of storage and accumulator are compiled: 16 bits with 32 or 64, and 32 bits with 64.
+    # At most the widths of storage and accumulator are compiled: 16 bits with 32 or 64, 32 with 64; weights in 8 bits
     assert len(kinds) <= before + 2
     small_run(weight="s1.7", state="s4.8")
     assert {str(s) for s in rflo_factored.signatures} == kinds

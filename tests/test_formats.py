@@ -15,9 +15,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from neurolrnn_kernels import grid as at
+from neurolrnn_kernels import noise
 from neurolrnn_kernels.formats import OVERFLOWS, ROUNDINGS, FormatError, Overflow, QFormat, Rounding
-from neurolrnn_kernels.landing import round_row, store_row, update_row
-from neurolrnn_kernels.noise import mix, shift_register, stream, variable_key, word
+from neurolrnn_kernels.landing import round_row, store_row
+from neurolrnn_kernels.noise import variable_key
+from neurolrnn_kernels.plain import Plain
+from neurolrnn_kernels.updates import update_row
 
 OUTSIDE = {
     "floor": QuantizationMode.TRN,
@@ -35,6 +38,25 @@ compiled_store = numba.njit(lambda v, out, row, lo, hi: store_row(v, out, row, l
 compiled_update = numba.njit(lambda v, W, H, row, t, base: update_row(v, W, H, row, t, base))
 WAYS = {"python": (round_row, store_row), "compiled": (compiled_round, compiled_store)}
 Way = tuple[Callable[..., None], Callable[..., None]]
+
+
+PLAIN = Plain()
+
+
+def mix(x: int) -> int:
+    return int(noise.mix(PLAIN.cast(x, "uint32"))[0])
+
+
+def stream(key: int, t: int) -> int:
+    return int(noise.stream(PLAIN, key, t)[0])
+
+
+def word(start: int, element: int) -> int:
+    return int(noise.mix(noise.seed(PLAIN, PLAIN.cast(start, "uint32"), element))[0])
+
+
+def shift_register(state: int) -> int:
+    return int(noise.shift_register(PLAIN, PLAIN.cast(state, "uint32"))[0])
 
 
 def grid_row(
@@ -341,17 +363,17 @@ def test_words_are_those_of_the_contract(seed: int, variable: int, t: int, eleme
     key = plain_mix((inner + variable * 0x9E3779B9) % 2**32)
     start = plain_mix(key ^ plain_mix((t % 2**32) ^ plain_mix(t >> 32)))
     assert variable_key(seed, variable) == key
-    assert int(stream(key, t)) == start
-    assert int(word(stream(key, t), element)) == plain_mix((start + element * 0x9E3779B9) % 2**32)
+    assert stream(key, t) == start
+    assert word(stream(key, t), element) == plain_mix((start + element * 0x9E3779B9) % 2**32)
 
 
 def test_pinned_words() -> None:
     """Written down once: a change of the random bits is a change of every published result."""
-    assert [int(mix(np.uint32(x))) for x in (0, 1, 2, 2**32 - 1)] == [0, 0x688990C0, 0xD1132181, 0x6768824A]
+    assert [mix(x) for x in (0, 1, 2, 2**32 - 1)] == [0, 0x688990C0, 0xD1132181, 0x6768824A]
     assert [variable_key(*k) for k in ((7, 11), (2**40 + 3, 18))] == [0xD40EF84C, 0x7CB7F285]
     key = 0xD40EF84C
-    assert [int(stream(key, t)) for t in (0, 5, 2**33 + 5)] == [0x98C052C, 0x48C4DE32, 0x4F9898CC]
-    assert [int(word(stream(key, 5), e)) for e in (0, 1, 1000)] == [0xB4AEDFFA, 0x7ED3F2AB, 0xE9CEA12C]
+    assert [stream(key, t) for t in (0, 5, 2**33 + 5)] == [0x98C052C, 0x48C4DE32, 0x4F9898CC]
+    assert [word(stream(key, 5), e) for e in (0, 1, 1000)] == [0xB4AEDFFA, 0x7ED3F2AB, 0xE9CEA12C]
 
 
 def test_elements_have_bits_of_their_own_and_shared_noise_has_one_number() -> None:
@@ -409,7 +431,7 @@ def test_the_shift_register_has_the_longest_period() -> None:
     st.integers(-(2**20), 2**20), st.integers(1, 12), st.integers(1, 32), st.integers(0, 2**32 - 1), st.booleans()
 )  # fmt: skip
 def test_one_random_rounding_is_the_formula(value: int, s: int, g: int, key: int, lsb: bool) -> None:
-    drawn = int(word(stream(key, 2), 9))
+    drawn = word(stream(key, 2), 9)
     r = drawn >> (32 - s) if s <= g else (drawn >> (32 - g)) * 2 ** (s - g) + 2 ** (s - g - 1)
     if lsb:
         want = min(1, math.floor(Fraction(abs(value) + r, 2**s))) * (-1 if value < 0 else 1)
@@ -465,7 +487,7 @@ def test_an_update_is_the_formula_in_every_mode(way: Callable[..., None], dtype:
 
         events = dead = 0
         for i, (before, u) in enumerate(zip(old, updates, strict=True)):
-            drawn = int(word(stream(key, 6), (base + i) * stride))
+            drawn = word(stream(key, 6), (base + i) * stride)
             r = drawn >> (32 - s) if s <= g else (drawn >> (32 - g)) * 2 ** (s - g) + 2 ** (s - g - 1)
             change = exactly_rounded(mode, u, s, r)
             dead += u != 0 and change == 0

@@ -373,21 +373,35 @@ import numpy as np
 from hypothesis import HealthCheck, given, settings
 from numba import config
 from neurolrnn import fixed_point, proof
-from neurolrnn_kernels import grid as at, landing
+from neurolrnn_kernels import grid as at, landing, plain, updates
 assert config.DISABLE_JIT
-np.seterr(over="raise")  # a sum that leaves its integer type on the way is an error
 seen, made, closest = {}, [], {}
 BITS = {4: 31, 8: 63}
-round_row, store_row = landing.round_row, landing.store_row
+rounded, fitted, load = landing.rounded, landing.fitted, plain.Plain.load
+SUMS = (np.add, np.subtract, np.multiply, np.left_shift)
 
-def watched_round(v, row, t, base):
-    s, top = int(v[at.SHIFT]), max(abs(int(x)) for x in row)
-    see(v, row, top + (1 << s) if s > 0 else top << -s)
-    round_row(v, row, t, base)
+class Checked(np.ndarray):
+    # An array in which a sum or product that leaves its integer type is an error.
 
-def watched_store(v, out, row, lo, hi):
-    see(v, row, max(max(abs(int(x)), abs(int(x) - int(lo))) for x in row))
-    store_row(v, out, row, lo, hi)
+    def __array_ufunc__(self, ufunc, method, *inputs, **options):
+        inputs = [np.asarray(x) for x in inputs]
+        found = getattr(ufunc, method)(*inputs, **options)
+        if ufunc in SUMS and method == "__call__" and found.dtype in (np.int32, np.int64):
+            assert (ufunc(*(x.astype(object) for x in inputs)) == found).all(), (ufunc, inputs)
+        return found.view(Checked) if isinstance(found, np.ndarray) else found
+
+def watched_load(self, array, where, dtype=""):
+    return load(self, array, where, dtype).view(Checked)
+
+def watched_round(k, u, *others):
+    s, top = int(k.v[at.SHIFT]), max(abs(int(x)) for x in u)
+    see(k.v, u, top + (1 << s) - 1 if s > 0 else top << -s)
+    return rounded(k, u, *others)
+
+def watched_fit(k, x, loop=landing.ANY, limits=None):
+    lo = int((limits or k.limits)[0][0])
+    see(k.v, x, max(max(abs(int(c)), abs(int(c) - lo)) for c in x))
+    return fitted(k, x, loop, limits)
 
 def see(v, row, size):
     key = int(v[at.KEY])
@@ -399,7 +413,9 @@ class Numbers(fixed_point.FixedNumbers):
         super().__init__(*args)
         made.append(self)
 
-landing.round_row, landing.store_row = watched_round, watched_store
+plain.Plain.load = watched_load
+for module in (landing, updates):
+    module.rounded, module.fitted = watched_round, watched_fit
 fixed_cases.FixedNumbers = Numbers
 names = {row: name for name, row in fixed_point.ROWS.items()}
 

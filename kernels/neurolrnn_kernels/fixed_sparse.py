@@ -12,76 +12,9 @@ import numpy as np
 
 from neurolrnn_kernels import grid as at
 from neurolrnn_kernels.jit import inlined
-from neurolrnn_kernels.landing import (
-    LSB_STOCHASTIC,
-    STOCHASTIC,
-    count_nonzero,
-    land_row,
-    round_row,
-    show_row,
-    store_row,
-    update_row,
-)
-from neurolrnn_kernels.noise import stream, word
-from neurolrnn_kernels.simd import shift_left, shift_right
-
-
-@inlined
-def draws_by_element(v: Any) -> bool:
-    """Tell whether results of this grid row are rounded by numbers that depend on the element."""
-    return v[at.SHIFT] > 0 and v[at.STRIDE] > 0 and (v[at.ROUNDING] == STOCHASTIC or v[at.ROUNDING] == LSB_STOCHASTIC)
-
-
-@inlined
-def round_elements(v: Any, row: Any, t: int, base: int, elements: Any) -> None:
-    """Drop ``v[SHIFT]`` bits of every number in ``row``, in place, by random numbers of ``base + elements``."""
-    I = row.dtype.type
-    s = v[at.SHIFT]
-    used = min(s, v[at.RANDOM_BITS])
-    drop = np.uint32(32 - used)
-    up = s - used
-    offset = I((1 << up) >> 1)
-    start = stream(v[at.KEY], t)
-    lsb = v[at.ROUNDING] == LSB_STOCHASTIC
-    for k in range(row.shape[0]):
-        r = I(shift_left(I(word(start, base + np.int64(elements[k])) >> drop), up) + offset)
-        if lsb:
-            m = min(shift_right(I(I(abs(row[k])) + r), s), I(1))
-            row[k] = I(-m) if row[k] < 0 else m
-        else:
-            row[k] = shift_right(I(row[k] + r), s)
-
-
-@inlined
-def land_elements(v: Any, out: Any, row: Any, t: int, base: int, elements: Any) -> None:
-    """Round a row in place and store it."""
-    if draws_by_element(v):
-        round_elements(v, row, t, base, elements)
-    else:
-        round_row(v, row, t, 0)
-    store_row(v, out, row, v[at.LO], v[at.HI])
-
-
-@inlined
-def update_elements(v: Any, W: Any, H: Any, row: Any, t: int, base: int, elements: Any) -> None:
-    """Subtract the rounded updates in ``row`` from the weights W, or from the hidden weights H where there are any."""
-    if not draws_by_element(v):
-        update_row(v, W, H, row, t, 0)
-        return
-    I = row.dtype.type
-    wanted = count_nonzero(row)
-    round_elements(v, row, t, base, elements)
-    v[at.UPDATES] += wanted
-    v[at.DEAD] += wanted - count_nonzero(row)
-    if H.shape[0] == 0:
-        for k in range(row.shape[0]):
-            row[k] = I(I(W[k]) - row[k])
-        store_row(v, W, row, v[at.LO], v[at.HI])
-    else:
-        for k in range(row.shape[0]):
-            row[k] = I(I(H[k]) - row[k])
-        store_row(v, H, row, v[at.LO], v[at.HI])
-        show_row(v, W, H, row)
+from neurolrnn_kernels.landing import land_elements, land_row
+from neurolrnn_kernels.simd import shift_left
+from neurolrnn_kernels.updates import update_elements
 
 
 @inlined
