@@ -14,6 +14,8 @@ from neurolrnn.rules import EProp, TruncatedBPTT
 from neurolrnn_kernels import grid as at
 
 NARROW, WIDE = 31, 63
+BLOCKS = (8, 16, 32, at.MOST_TERMS)
+"""Terms of partial sums that are tried where the codes are known."""
 
 
 @dataclass(frozen=True)
@@ -93,9 +95,19 @@ def _allow_blocks(numbers: FixedGrid) -> None:
     for name, pairs in numbers.sums().items():
         row = numbers.grid[ROWS[name]]
         for k, (a, b) in enumerate(pairs):
-            one = (_largest_entry(numbers, a) * numbers.landings[b].format.largest) << int(row[at.LIFT_0 + k])
-            terms = min(((1 << NARROW) - 1) // max(one, 1), at.MOST_TERMS) // 4 * 4
+            largest = numbers.landings[b].format.largest << int(row[at.LIFT_0 + k])
+            terms = min(((1 << NARROW) - 1) // max(_largest_entry(numbers, a) * largest, 1), at.MOST_TERMS) // 4 * 4
+            values = _rows(numbers, a, name)
+            if values is not None:  # what does not learn, by its actual sums
+                codes = np.abs(numbers.landings[a].format.encode(values))
+                terms = max([terms, *(t for t in BLOCKS if _largest_block(codes, t) * largest >> NARROW == 0)])
             row[at.BLOCK_0 + k] = terms if terms >= at.FEWEST_TERMS else 0
+
+
+def _largest_block(codes: NDArray[np.int64], terms: int) -> int:
+    """Return the largest sum of ``terms`` consecutive codes that begin at a multiple of it."""
+    whole = np.pad(codes, ((0, 0), (0, -codes.shape[1] % terms)))
+    return int(whole.reshape(len(whole), -1, terms).sum(axis=2).max(initial=0))
 
 
 def used_variables(numbers: FixedGrid) -> list[str]:
@@ -217,17 +229,25 @@ def _largest_entry(numbers: FixedGrid, matrix: str) -> int:
     return form.largest if values is None else int(np.abs(form.encode(values)).max(initial=0))
 
 
+def _rows(numbers: FixedGrid, matrix: str, landing: str) -> NDArray[np.float64] | None:
+    """Return what each result of a landing is summed with, (results, terms), if it does not learn and is not sparse."""
+    values, sparse = _fixed_values(numbers, matrix), numbers.setting.network.sparse
+    if values is None or (matrix == "W" and sparse is not None and not len(sparse.left)):
+        return None
+    transposed = {("feedback", "current"), ("feedback", "signal"), ("A", "signal"), ("W", "back_current")}
+    return values.T if (matrix, landing) in transposed else values
+
+
 def _row_sum(numbers: FixedGrid, matrix: str, landing: str) -> int:
     """Return the largest Σ|code| over the terms of one result: of the actual rows where the matrix does not learn."""
-    net, form, values = numbers.setting.network, numbers.landings[matrix].format, _fixed_values(numbers, matrix)
+    net, form, values = numbers.setting.network, numbers.landings[matrix].format, _rows(numbers, matrix, landing)
     sparse = net.sparse
     if matrix == "W" and sparse is not None and not len(sparse.left):
+        fixed = _fixed_values(numbers, matrix) is not None
         units = sparse.sources if landing == "back_current" else sparse.receivers
-        one = np.full(sparse.synapses, form.largest) if values is None else np.abs(form.encode(sparse.values))
+        one = np.abs(form.encode(sparse.values)) if fixed else np.full(sparse.synapses, form.largest)
         return int(np.bincount(units, one, net.n_rec).max())
-    transposed = {("feedback", "current"), ("feedback", "signal"), ("A", "signal"), ("W", "back_current")}
     if values is not None:
-        values = values.T if (matrix, landing) in transposed else values
         return int(np.abs(form.encode(values)).sum(axis=1).max())
     counts = {"B": net.n_in, "factor_B": net.n_in, "feedback": net.n_out}
     count = net.n_out if landing == "signal" else counts.get(matrix, net.n_rec)

@@ -25,28 +25,35 @@ LONG = 2_500_000
 
 
 def compare_many(name: str, examples: int, largest: int, wanted: int) -> None:
-    compared = []
-    for wide in (False, True):
+    """Compare drawn runs, narrow and wide accumulators in turn, until ``wanted`` codes were compared.
 
-        @settings(max_examples=examples, deadline=None, suppress_health_check=list(HealthCheck), database=None)
-        @given(fixed_cases.cases(name, wide, largest))
-        def check(case: fixed_cases.Case) -> None:
-            compared.append(fixed_cases.compare(case))
+    How many codes a number of examples holds is a matter of the draw, so examples are added and not hoped for.
+    """
+    compared: list[int] = []
+    for _ in range(12):
+        for wide in (False, True):
 
-        check()
+            @settings(max_examples=examples, deadline=None, suppress_health_check=list(HealthCheck), database=None)
+            @given(fixed_cases.cases(name, wide, largest))
+            def check(case: fixed_cases.Case) -> None:
+                compared.append(fixed_cases.compare(case))
+
+            check()
+        if sum(compared) >= wanted:
+            break
     print(f"{name}: {len(compared)} runs, {sum(compared)} codes compared, none differs")
     assert sum(compared) >= wanted
 
 
 @pytest.mark.parametrize("name", RULES)
 def test_every_code_is_that_of_the_oracle(name: str) -> None:
-    compare_many(name, examples=420, largest=16, wanted=WANTED)
+    compare_many(name, examples=320, largest=16, wanted=WANTED)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", RULES)
 def test_every_code_is_that_of_the_oracle_at_length(name: str) -> None:
-    compare_many(name, examples=2500, largest=40, wanted=LONG)
+    compare_many(name, examples=800, largest=40, wanted=LONG)
 
 
 UNCOMPILED = """
@@ -94,9 +101,10 @@ def test_changing_formats_shifts_rates_and_seeds_compiles_nothing() -> None:
             for extra in ({}, {"noise": "lfsr"}, {"rate_bits": 1}, {"decay_bits": 8}, {"random_bits": 3}):
                 small_run(weight=weight, state=state, rounding=rounding, overflow=overflow, **extra)
     kinds = {str(s) for s in rflo_factored.signatures}
-    # At most the widths of storage and accumulator are compiled: 16 bits with 32 or 64, 32 with 64; weights in 8 bits
-    assert len(kinds) <= before + 2
-    small_run(weight="s1.7", state="s4.8")
+    # At most the widths of storage and accumulator are compiled: 16 bits with 32 or 64, 32 bits with 64, and 8 bits of
+    # weights beside 16.
+    assert len(kinds) <= before + 3
+    small_run(weight="s1.5", state="s4.8")
     assert {str(s) for s in rflo_factored.signatures} == kinds
 
 

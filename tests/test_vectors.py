@@ -268,17 +268,18 @@ def test_updates_by_outer_products(way: str, case: dict[str, Any]) -> None:
     check(case, outer if way == "compiled" else descend_outer, lambda j, i: u[j][i], case["p"], case["g"])
 
 
+@pytest.mark.parametrize("terms", [1, 4])
 @pytest.mark.parametrize("lowest", [-(1 << 15), 1 - (1 << 15)])
 @pytest.mark.parametrize("rounding", ["floor", "nearest", "stochastic"])
 @pytest.mark.parametrize("shift", [16, 17, 30, 31, 32, 33])
-def test_the_largest_sums_of_products(shift: int, rounding: str, lowest: int) -> None:
+def test_the_largest_sums_of_products(shift: int, rounding: str, lowest: int, terms: int) -> None:
     """Four products of 2^30 need 33 bits, a pair of them 32."""
     v, form, n = at.real_grid()[0], Format(True, 0, 15), 37
     v[at.SHIFT], v[at.ROUNDING], v[at.STRIDE], v[at.RANDOM_BITS] = shift, ROUNDINGS[rounding], 1, 16
     v[at.KEY] = key_of(SEED, VARIABLE)
     v[at.LO], v[at.HI], v[at.VISIBLE_LO], v[at.VISIBLE_HI] = form.lo, form.hi, form.lo, form.hi
-    p, g = np.full((4, 5), lowest, np.int16), np.full((4, n), lowest, np.int16)
-    g[:, ::3], g[:, 1::3] = 1 << 14, np.arange(4)[:, None]
+    p, g = np.full((terms, 5), lowest, np.int16), np.full((terms, n), lowest, np.int16)
+    g[:, ::3], g[:, 1::3] = 1 << 14, np.arange(terms)[:, None]
     W, H = np.zeros((5, n), np.int16), np.zeros((1, 0), np.int16)
     case = {"v": v, "work": np.zeros(n, np.int64), "W": W, "H": H, "form": form, "seen": form}
     u = (p.T.astype(object) @ g.astype(object)).tolist()

@@ -111,13 +111,14 @@ class Plain:
             self.width = whole(n)
             body(0)
 
+    def chunks(self, first: Any, last: Any, size: Any, body: Callable[[int, int], Any]) -> None:
+        """Run ``body(start, stop)`` for stretches of ``size`` from first to last."""
+        for start in range(whole(first), whole(last), whole(size)):
+            body(start, min(start + whole(size), whole(last)))
+
     def panels(self, n: int, widths: Any, body: Callable[[int, int], Any], lanes: int = 0) -> None:
         """Run ``body`` for a row of n numbers."""
         self.columns(n, lambda i: body(i, 1))
-
-    def quotient(self, a: Any, b: Any) -> Any:
-        """Return a / b of numbers of at least 0."""
-        return a // b
 
     def either(self, condition: Any, yes: Callable[[], Any], no: Callable[[], Any]) -> None:
         """Do one thing or the other."""

@@ -18,8 +18,10 @@ from neurolrnn_kernels.plain import Plain
 from neurolrnn_kernels.traced import traced
 from neurolrnn_kernels.vectors import LANES, MASKED, Value, Writer
 
-ACROSS = (8, 4, 1) if MASKED else (2, 1)
+ACROSS = (8, 2, 1) if MASKED else (2, 1)
 """Vectors across, of a tile of one lane."""
+SPLIT = (4, 1) if MASKED else (1,)
+"""The same for sums in two parts."""
 BELOW = (2, 1)
 """Vectors across, of a tile of four lanes. Sums in two parts leave the first out."""
 ROWS = 64
@@ -50,10 +52,11 @@ class Accumulator:
         m.put(v, at.ACC_EVENTS, m.element(v, at.ACC_EVENTS) + self.events.get())
 
 
-def is_largest_pair(m: Writer, x: Any, where: Value) -> Value:
-    """Tell whether x[where] and x[where + 1] are both -2^15: the only pair whose products may not fit 32 bits."""
-    lowest = -(1 << 15)
-    return (m.element(x, where) == lowest) & (m.element(x, where + 1) == lowest)
+def has_lowest(m: Writer, x: Any, start: Any, count: Any) -> Value:
+    """Tell whether a stretch of 16-bit numbers holds -2^15: only a pair of its products may not fit 32 bits."""
+    found = m.variable(m.constant(0, "int64"))
+    m.columns(m.cast(count, "int64"), lambda i: m.count(found, m.load(x, i + start) == -(1 << 15)), SHORTS)
+    return found.get() > 0
 
 
 def _add_pairs(
@@ -101,18 +104,13 @@ def _add_pairs(
                 where = (b + h) * n + column
                 m.store(acc, where, m.load(acc, where) + (total << m.cast(lift, I)))
 
-    def chunk(c: Value) -> None:
-        start = first + c * block
-        stop = m.minimum(start + block, last)
+    def chunk(start: Value, stop: Value) -> None:
         count = (stop - start) >> 1
         pairs = m.variable(count)
 
         def look(b: Value) -> None:
-            def one(q: Value) -> None:
-                here = b * before + start + q * 2
-                m.when(is_largest_pair(m, x, here), lambda: pairs.set(m.constant(0, "int64")))
-
-            m.each(0, count, one)
+            lowest = has_lowest(m, x, b * before + start, stop - start)
+            m.when(lowest, lambda: pairs.set(m.constant(0, "int64")))
 
         if split:
             m.each(0, acc.shape[0], look)
@@ -122,9 +120,9 @@ def _add_pairs(
 
         fours = acc.shape[0] >> 2
         m.each(0, fours, lambda k: lanes(k * 4, 4, BELOW[split:]))
-        m.each(fours * 4, acc.shape[0], lambda b: lanes(b, 1, ACROSS[split:]))
+        m.each(fours * 4, acc.shape[0], lambda b: lanes(b, 1, SPLIT if split else ACROSS))
 
-    m.each(0, m.quotient(last - first + block - 1, block), chunk)
+    m.chunks(first, last, block, chunk)
 
 
 def _add_columns(m: Any, acc: Any, W: Any, x: Any, rows: tuple[Any, Any], lift: Any, bounded: Any = None) -> None:
@@ -147,12 +145,10 @@ def _add_columns(m: Any, acc: Any, W: Any, x: Any, rows: tuple[Any, Any], lift: 
         for column, s in zip(columns, sums, strict=True):
             m.store(acc, b * n + column, s.get())
 
-    def chunk(c: Any) -> None:
-        start = first + c * ROWS
-        stop = m.minimum(m.cast(start + ROWS, "int64"), last)
+    def chunk(start: Any, stop: Any) -> None:
         m.each(0, acc.shape[0], lambda b: m.panels(n, (4, 1), lambda i, across: panel(b, start, stop, i, across)))
 
-    m.each(0, m.quotient(last - first + ROWS - 1, ROWS), chunk)
+    m.chunks(first, last, ROWS, chunk)
 
 
 @traced
@@ -222,12 +218,7 @@ def _dots(m: Writer, acc: Any, A: Any, x: Any, lift: Value, paired: bool) -> Non
                 add_to(total, m.reduce(m.cast(product, I), "add"))
 
         vectors = m.quotient(n, lanes)
-        at_once = 1 << 14  # vectors
-        m.each(
-            0,
-            m.quotient(vectors + at_once - 1, at_once),
-            lambda c: chunk(c * at_once, m.minimum((c + 1) * at_once, vectors)),
-        )
+        m.chunks(m.constant(0, "int64"), vectors, 1 << 14, chunk)  # as many pairs as a sum in two parts may have
         m.rest(n, vectors * lanes, rest, lanes)
         for r, total in enumerate(totals):
             where = b * rows + k + r
@@ -249,13 +240,8 @@ def _choose_dots(m: Writer, acc: Any, A: Any, x: Any, lift: Value) -> None:
     elif acc.dtype == "int32":
         _dots(m, acc, A, x, lift, True)
     else:
-        fits = m.variable(m.constant(1, "int64"))
-
-        def look(q: Value) -> None:
-            m.when(is_largest_pair(m, x, q), lambda: fits.set(m.constant(0, "int64")))
-
-        m.each(0, acc.shape[0] * A.shape[1] - 1, look)
-        m.either(fits.get() != 0, lambda: _dots(m, acc, A, x, lift, True), lambda: _dots(m, acc, A, x, lift, False))
+        lowest = has_lowest(m, x, 0, acc.shape[0] * A.shape[1])
+        m.either(lowest, lambda: _dots(m, acc, A, x, lift, False), lambda: _dots(m, acc, A, x, lift, True))
 
 
 @traced

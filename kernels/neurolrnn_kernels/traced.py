@@ -67,8 +67,8 @@ def _call(function: Callable[..., None], context: Any, builder: Any, kinds: Any,
     if name not in module.globals:
         written = ir.Function(module, ir.FunctionType(ir.VoidType(), [g.type for g in given]), name)
         written.linkage = "linkonce_odr"
-        written.attributes.add("noinline")
-        written.attributes.add("nounwind")
+        for attribute in ("noinline", "nounwind", "optsize"):  # the loops are vectors already: nothing to unroll
+            written.attributes.add(attribute)
         inside = ir.IRBuilder(written.append_basic_block("entry"))
         m, left = Writer(inside), list(written.args)
         args: list[Any] = []

@@ -1,9 +1,9 @@
 """Updates of weights in fixed point: exact products, rounded on the grid of the weight, and subtracted in one pass.
 
-A row of weights belongs to one pre-synaptic unit, or to one output. Four loops do every mode: floor or nearest with
-saturation, stochastic from counters with saturation, any mode, and any mode behind hidden weights. Two things keep
-updates of one product apart from sums: a product is 0 only where a factor is, so what is asked for need not be
-counted product by product; and a row whose largest product rounds to 0 need not be touched.
+A row of weights belongs to one pre-synaptic unit, or to one output. The modes that most runs use have loops of their
+own: floor or nearest, and stochastic from counters, both with saturation; one more loop does every mode there is. Two
+things keep updates of one product apart from sums: a product is 0 only where a factor is, so what is asked for need not
+be counted product by product; and a row whose largest product rounds to 0 need not be touched.
 """
 
 from __future__ import annotations
@@ -17,7 +17,8 @@ from neurolrnn_kernels.pairs import SHORTS, PairSum, in_order, in_turns, interle
 from neurolrnn_kernels.plain import Plain
 from neurolrnn_kernels.traced import traced
 
-HIDDEN = "hidden"
+HIDDEN, NOISY_HIDDEN = "hidden", "noisy hidden"
+"""Loops over hidden weights: any mode; stochastic from counters with saturation."""
 
 
 class Update(Rest):
@@ -38,18 +39,19 @@ class Update(Rest):
 def _move(k: Update, W: Any, H: Any, where: Any, u: Any, loop: str, element: Any = None) -> None:
     """Subtract the rounded ``u`` from the weights ``where`` they stand, or at another number of the element."""
     m, I = k.m, k.I
-    d = rounded(k, u, where if element is None else element, ANY if loop == HIDDEN else loop)
+    how = {HIDDEN: ANY, NOISY_HIDDEN: NOISY}.get(loop, loop)
+    d = rounded(k, u, where if element is None else element, how)
     m.count(k.made, d != 0)
-    if loop != HIDDEN:
+    if how == loop:
         m.store(W, where, fitted(k, m.load(W, where, I) - d, loop))
         return
-    fine = fitted(k, m.load(H, where, I) - d)
+    fine = fitted(k, m.load(H, where, I) - d, how)
     m.store(H, where, fine)
     s = m.element(k.v, at.VISIBLE_SHIFT)
     half = m.cast((m.cast(1, "int64") << s) >> 1, I)
     lo, hi = m.element(k.v, at.VISIBLE_LO), m.element(k.v, at.VISIBLE_HI)
     limits = m.cast(lo, I), m.cast(hi, I), m.cast(hi - lo, I)
-    m.store(W, where, fitted(k, (fine + half) >> m.cast(s, I), ANY, limits))
+    m.store(W, where, fitted(k, (fine + half) >> m.cast(s, I), how, limits))
 
 
 def _move_counted(k: Update, W: Any, H: Any, where: Any, u: Any, loop: str, element: Any = None) -> None:
@@ -62,7 +64,7 @@ def _choose(k: Update, H: Any, rows: Callable[[str], None], products: Callable[[
     m, few = k.m, products or rows
     m.either(
         m.cast(H.shape[-1], "int64") > 0,
-        lambda: rows(HIDDEN),
+        lambda: m.either(k.noisy, lambda: rows(NOISY_HIDDEN), lambda: rows(HIDDEN)),
         lambda: m.either(
             k.simple, lambda: few(SIMPLE), lambda: m.either(k.noisy, lambda: few(NOISY), lambda: rows(ANY))
         ),

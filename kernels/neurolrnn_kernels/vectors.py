@@ -275,6 +275,13 @@ class Writer:
         """Run ``body(i)`` for vectors that begin at 0, ``lanes``, …, of a row of n numbers."""
         self.panels(n, (1,), lambda i, _: body(i), lanes)
 
+    def chunks(self, first: Value, last: Value, size: Any, body: Callable[[Value, Value], Any]) -> None:
+        """Run ``body(start, stop)`` for stretches of ``size`` from first to last."""
+        size = self.cast(size, "int64")
+        with cgutils.for_range_slice(self.builder, first.code, last.code, size.code, intp=INDEX, inc=True) as (at, _):
+            start = Value(self, at, "int64")
+            body(start, self.minimum(start + size, last))
+
     def panels(self, n: Value, widths: tuple[int, ...], body: Callable[[Value, int], Any], lanes: int = LANES) -> None:
         """Run ``body(i, across)`` for ``across`` vectors from i on, as in ``widths``, of which the last is 1."""
         done = self.constant(0, "int64")
