@@ -10,7 +10,7 @@ import pytest
 
 import neurolrnn as nl
 from neurolrnn import cli, cli_theory_rules, theory
-from neurolrnn.cli_theory import SUBJECTS
+from neurolrnn.cli.theory import SUBJECTS
 from neurolrnn.tasks.teacher_student import aligned_student
 from neurolrnn.theory.rule_maps import RULE_LABELS
 

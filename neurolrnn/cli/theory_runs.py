@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from neurolrnn.cli_parts import tell
-from neurolrnn.cli_subject import picture_target, report, subject
+from neurolrnn.cli.parts import tell
+from neurolrnn.cli.theory_subject import picture_target, report, subject
 from neurolrnn.tables import text_table
 
 if TYPE_CHECKING:

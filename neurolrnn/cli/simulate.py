@@ -1,23 +1,13 @@
-"""The command ``neurolrnn``: parse, call one function, print.
-
-A verb is a function ``add_parser(subparsers)`` that adds its parser and sets the default ``call``, a function of the
-parsed arguments that returns the exit code. Adding a verb is adding its function to :data:`VERBS`.
-"""
+"""The verb ``neurolrnn simulate``."""
 
 from __future__ import annotations
 
 import argparse
-import contextlib
-import os
-import sys
 import time
-from collections.abc import Callable, Sequence
-from importlib import metadata
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from neurolrnn.cli_parts import BAD_INPUT, CODES, FAILED, OK, add_json, print_json, tell
-from neurolrnn.cli_reproduce import add_reproduce
-from neurolrnn.cli_theory import add_theory
+from neurolrnn.cli.parts import CODES, FAILED, OK, add_json, print_json, tell
 from neurolrnn.errors import Divergence, NeurolrnnError
 
 if TYPE_CHECKING:
@@ -126,112 +116,3 @@ def _report(run: Run, files: Sequence[Path], args: argparse.Namespace) -> None:
         tell(f"neurolrnn simulate: {reason}; the run so far is in {files[0]}")
     if run.status == "interrupted":
         tell(f"go on with: neurolrnn simulate --resume {files[0]}")
-
-
-def add_list(subparsers: Any) -> None:
-    """Add ``neurolrnn list``."""
-    parser = subparsers.add_parser(
-        "list",
-        help="show what there is to choose from",
-        description="Show the learning rules, the tasks or the number formats, as the package defines them.",
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        epilog=f"examples:\n  neurolrnn list rules\n  neurolrnn list tasks --json\n  neurolrnn list formats\n{CODES}",
-    )
-    parser.add_argument("what", choices=sorted(LISTS), help="what to show")
-    add_json(parser)
-    parser.set_defaults(call=_list)
-
-
-def _list(args: argparse.Namespace) -> int:
-    rows, text = LISTS[args.what]()
-    if args.json:
-        print_json(rows())
-    else:
-        print(text())
-    return OK
-
-
-Listing = tuple[Callable[[], Any], Callable[[], str]]
-
-
-def _rules() -> Listing:
-    from neurolrnn.tables import rules_rows, rules_table
-
-    return rules_rows, rules_table
-
-
-def _tasks() -> Listing:
-    from neurolrnn.tables import tasks_rows, tasks_table
-
-    return tasks_rows, tasks_table
-
-
-def _formats() -> Listing:
-    from neurolrnn.tables import formats_rows, formats_table
-
-    return formats_rows, formats_table
-
-
-LISTS: dict[str, Callable[[], Listing]] = {"formats": _formats, "rules": _rules, "tasks": _tasks}
-"""What ``list`` can show: as plain data for --json, and as text."""
-VERBS: tuple[Callable[[Any], None], ...] = (add_simulate, add_theory, add_reproduce, add_list)
-
-
-def _version() -> str:
-    try:
-        return metadata.version("neurolrnn")
-    except metadata.PackageNotFoundError:
-        return "(not installed)"
-
-
-def make_parser() -> argparse.ArgumentParser:
-    """Return the parser with all verbs."""
-    parser = argparse.ArgumentParser(
-        prog="neurolrnn",
-        description="Learning rules of recurrent networks, as a chip would run them.",
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        epilog=f"""examples:
-  neurolrnn simulate                      run the built-in experiment
-  neurolrnn simulate experiment.toml      run yours
-  neurolrnn theory portrait               draw what a rule does to one mode
-  neurolrnn list rules                    what there is to choose from
-  neurolrnn simulate --help               more about one verb
-
-{CODES}""",
-    )
-    parser.add_argument("--version", action="version", version=f"neurolrnn {_version()}")
-    subparsers = parser.add_subparsers(metavar="VERB", required=True, title="verbs")
-    for add in VERBS:
-        add(subparsers)
-    return parser
-
-
-def main(argv: Sequence[str] | None = None) -> int:
-    """Run the command line and return its exit code."""
-    for stream in (sys.stdout, sys.stderr):
-        with contextlib.suppress(AttributeError):  # a terminal without Greek letters gets question marks, not an error
-            stream.reconfigure(errors="replace")  # type: ignore[union-attr]
-    args = make_parser().parse_args(argv)
-    try:
-        code: int = args.call(args)
-        sys.stdout.flush()
-    except Divergence as error:
-        tell(f"neurolrnn: {error}")
-        return FAILED
-    except NeurolrnnError as error:
-        tell(f"neurolrnn: {error}")
-        return BAD_INPUT
-    except MemoryError as error:
-        tell(f"neurolrnn: not enough memory ({error}); a smaller network or fewer steps are needed")
-        return FAILED
-    except KeyboardInterrupt:
-        tell("neurolrnn: interrupted before there was anything to save")
-        return FAILED
-    except BrokenPipeError:  # the reader has seen enough, as with "| head"
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return OK
-    return code
-
-
-if __name__ == "__main__":
-    sys.exit(main())

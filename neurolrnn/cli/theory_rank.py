@@ -5,8 +5,8 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-from neurolrnn.cli_parts import FAILED, tell
-from neurolrnn.cli_subject import picture_target, report, subject
+from neurolrnn.cli.parts import FAILED, tell
+from neurolrnn.cli.theory_subject import picture_target, report, subject
 
 
 def add_rank_variants(subparsers: Any) -> None:

@@ -1,7 +1,7 @@
 """The verb ``neurolrnn theory``: parse, call one function of the theory, print its numbers, save its picture.
 
 A subject is a function ``add_subject(subparsers)`` that adds its parser through
-:func:`neurolrnn.cli_subject.subject`. Adding one is adding it to :data:`SUBJECTS`.
+:func:`neurolrnn.cli.theory_subject.subject`. Adding one is adding it to :data:`SUBJECTS`.
 """
 
 from __future__ import annotations
@@ -10,10 +10,10 @@ import argparse
 from collections.abc import Callable
 from typing import Any
 
-from neurolrnn.cli_parts import CODES
-from neurolrnn.cli_rank import add_rank_variants, add_updates
-from neurolrnn.cli_theory_rules import add_portrait, add_rank, add_rates, add_stability
-from neurolrnn.cli_theory_runs import add_alignment, add_modes, add_spectra
+from neurolrnn.cli.parts import CODES
+from neurolrnn.cli.theory_rank import add_rank_variants, add_updates
+from neurolrnn.cli.theory_rules import add_portrait, add_rank, add_rates, add_stability
+from neurolrnn.cli.theory_runs import add_alignment, add_modes, add_spectra
 
 SUBJECTS: tuple[Callable[[Any], None], ...] = (
     add_portrait,

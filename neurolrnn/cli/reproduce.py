@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-from neurolrnn.cli_parts import CODES, FAILED, OK, add_json, print_json, tell
+from neurolrnn.cli.parts import CODES, FAILED, OK, add_json, print_json, tell
 
 FOLDER = "reproduction"
 """Where the results go if the user names no folder."""

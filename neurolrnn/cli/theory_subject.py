@@ -6,7 +6,7 @@ import argparse
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from neurolrnn.cli_parts import CODES, OK, add_json, print_json
+from neurolrnn.cli.parts import CODES, OK, add_json, print_json
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -6,7 +6,7 @@ import argparse
 from dataclasses import asdict
 from typing import Any
 
-from neurolrnn.cli_subject import picture_target, report, subject
+from neurolrnn.cli.theory_subject import picture_target, report, subject
 from neurolrnn.tables import text_table
 
 LABELS = ("bptt", "tbptt", "rflo", "rflo-sym", "fa_bptt")

@@ -1,0 +1,81 @@
+"""The command ``neurolrnn``: parse, call one function, print.
+
+A verb is a module of this package with a function ``add_verb(subparsers)`` that adds its parser and sets the default
+``call``, a function of the parsed arguments that returns the exit code. Adding a verb is adding its function to
+:data:`VERBS`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import os
+import sys
+from collections.abc import Callable, Sequence
+from importlib import metadata
+from typing import Any
+
+from neurolrnn.cli.listing import add_list
+from neurolrnn.cli.parts import BAD_INPUT, CODES, FAILED, OK, tell
+from neurolrnn.cli.reproduce import add_reproduce
+from neurolrnn.cli.simulate import add_simulate
+from neurolrnn.cli.theory import add_theory
+from neurolrnn.errors import Divergence, NeurolrnnError
+
+VERBS: tuple[Callable[[Any], None], ...] = (add_simulate, add_theory, add_reproduce, add_list)
+
+
+def _version() -> str:
+    try:
+        return metadata.version("neurolrnn")
+    except metadata.PackageNotFoundError:
+        return "(not installed)"
+
+
+def make_parser() -> argparse.ArgumentParser:
+    """Return the parser with all verbs."""
+    parser = argparse.ArgumentParser(
+        prog="neurolrnn",
+        description="Learning rules of recurrent networks, as a chip would run them.",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        epilog=f"""examples:
+  neurolrnn simulate                      run the built-in experiment
+  neurolrnn simulate experiment.toml      run yours
+  neurolrnn theory portrait               draw what a rule does to one mode
+  neurolrnn list rules                    what there is to choose from
+  neurolrnn simulate --help               more about one verb
+
+{CODES}""",
+    )
+    parser.add_argument("--version", action="version", version=f"neurolrnn {_version()}")
+    subparsers = parser.add_subparsers(metavar="VERB", required=True, title="verbs")
+    for add in VERBS:
+        add(subparsers)
+    return parser
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command line and return its exit code."""
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(AttributeError):  # a terminal without Greek letters gets question marks, not an error
+            stream.reconfigure(errors="replace")  # type: ignore[union-attr]
+    args = make_parser().parse_args(argv)
+    try:
+        code: int = args.call(args)
+        sys.stdout.flush()
+    except Divergence as error:
+        tell(f"neurolrnn: {error}")
+        return FAILED
+    except NeurolrnnError as error:
+        tell(f"neurolrnn: {error}")
+        return BAD_INPUT
+    except MemoryError as error:
+        tell(f"neurolrnn: not enough memory ({error}); a smaller network or fewer steps are needed")
+        return FAILED
+    except KeyboardInterrupt:
+        tell("neurolrnn: interrupted before there was anything to save")
+        return FAILED
+    except BrokenPipeError:  # the reader has seen enough, as with "| head"
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return OK
+    return code
