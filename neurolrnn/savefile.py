@@ -84,7 +84,7 @@ def write(path: str | Path, kind: str, schema: int, meta: Mapping[str, Any], arr
         If the path cannot be written; an older file there is as it was.
     """
     target = check_target(path)
-    data = _pack({"kind": kind, "schema": schema, "meta": dict(meta)}, arrays)
+    data = pack(kind, schema, meta, arrays)
     home = target.resolve()  # through a link, so that the link stays one
     part = home.with_name(f".{home.name}.{secrets.token_hex(4)}.part")
     try:
@@ -99,6 +99,11 @@ def write(path: str | Path, kind: str, schema: int, meta: Mapping[str, Any], arr
         with contextlib.suppress(OSError):
             part.unlink(missing_ok=True)
     return target
+
+
+def pack(kind: str, schema: int, meta: Mapping[str, Any], arrays: Mapping[str, Any]) -> bytes:
+    """Return the bytes of a save file; arguments as in :func:`write`."""
+    return _pack({"kind": kind, "schema": schema, "meta": dict(meta)}, arrays)
 
 
 def read(path: str | Path, kind: str, schema: int) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:

@@ -53,6 +53,7 @@ class Schedule:
     def __init__(self, data: Sequences, *, epochs: int = 1, batch: int = 1, shuffle: bool = False, seed: int = 0):
         self._data, self.epochs, self._shuffle, self._seed = data, epochs, shuffle, seed
         self.lanes = min(batch, len(data))
+        self._same: tuple[NDArray[np.int64], NDArray[np.uint8]] | None = None  # rows and flags, if no epoch differs
         # first[k] is the number of the first step of epoch k; the last entry is the number of all steps.
         self.first = np.zeros(epochs + 1, np.int64)
         lengths = data.lengths
@@ -85,6 +86,8 @@ class Schedule:
 
     def epoch(self, epoch: int) -> Piece:
         """Return the steps of one epoch."""
+        if not self._shuffle and self._same is not None:
+            return Piece(int(self.first[epoch]), *self._same)
         steps = int(self.first[epoch + 1] - self.first[epoch])
         rows = np.full((steps, self.lanes), -1, np.int64)
         flags = np.zeros(steps, np.uint8)
@@ -97,6 +100,8 @@ class Schedule:
             for lane, s in enumerate(group):
                 rows[at : at + lengths[s], lane] = np.arange(starts[s], starts[s + 1])
             at += longest
+        if not self._shuffle:
+            self._same = rows, flags
         return Piece(int(self.first[epoch]), rows, flags)
 
     def pieces(self, step: int, ends: NDArray[np.int64]) -> Iterator[Piece]:

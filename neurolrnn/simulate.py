@@ -148,7 +148,7 @@ class Session:
             data, epochs=training.epochs, batch=training.batch, shuffle=training.shuffle, seed=seed
         )
         weights = step_weights(data, training.loss_steps)
-        self.weights = weights
+        self.weights, self.unweighted = weights, bool((weights == 1.0).all())
         R = rule.feedback_matrix(net.n_out, net.n_rec, seed)
         self.limit = DIVERGED_AT * max(1.0, float(np.abs(data.targets).max()))
         self.numbers: FixedNumbers | None = None
@@ -250,7 +250,13 @@ class Session:
     def count(self, rows: NDArray[np.int64], loss: NDArray[np.float64]) -> None:
         """Add the losses of some steps to the next point of the curve."""
         # One after the other, so that a sum does not depend on where the calls of the kernel were cut.
-        for k, values in enumerate((loss, self.weights[rows[rows >= 0]])):
+        used = rows[rows >= 0]
+        if self.unweighted:
+            self.sums[1] += len(used)  # exact, as the sum of so many ones is
+            parts: tuple[NDArray[np.float64], ...] = (loss,)
+        else:
+            parts = loss, self.weights[used]
+        for k, values in enumerate(parts):
             self.sums[k] = np.add.accumulate(np.concatenate([self.sums[k : k + 1], values]))[-1]
 
     def record(self) -> None:
