@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
 import pytest
 from conftest import python_environment
 
-from neurolrnn import cli
+from neurolrnn import cli, doctor
 from neurolrnn.errors import Divergence
 from neurolrnn.experiment import Experiment
 from neurolrnn.rules import RULES
@@ -80,6 +82,66 @@ def test_bad_usage_exits_2(arguments: list[str]) -> None:
     with pytest.raises(SystemExit) as stop:
         cli.main(arguments)
     assert stop.value.code == 2
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["simulat"], "did you mean 'simulate'?"),
+        (["list", "rulez"], "did you mean 'rules'?"),
+        (["simulate", "--no-plott"], "did you mean '--no-plot'?"),
+        (["theory", "portrat"], "did you mean 'portrait'?"),
+    ],
+)
+def test_a_misspelt_word_is_named(capsys: pytest.CaptureFixture[str], arguments: list[str], words: str) -> None:
+    with pytest.raises(SystemExit):
+        cli.main(arguments)
+    assert words in capsys.readouterr().err
+
+
+def test_errors_show_their_place_only_when_asked(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    wrong = ["simulate", "exp.toml", "--set", "network.n_rec=0"]
+    assert cli.main(wrong) == 2
+    assert "Traceback" not in capsys.readouterr().err
+    assert cli.main([*wrong, "--debug"]) == 2
+    said = capsys.readouterr().err
+    assert "Traceback" in said and "InputError" in said and said.rstrip().endswith("is needed")
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh"])
+def test_completion_knows_every_verb(capsys: pytest.CaptureFixture[str], shell: str) -> None:
+    assert cli.main(["completion", shell]) == 0
+    script = capsys.readouterr().out
+    assert all(verb in script for verb in ("simulate", "theory", "reproduce", "doctor", "--dry-run"))
+    if shutil.which(shell):
+        subprocess.run([shell, "-n"], input=script, text=True, check=True)
+
+
+def test_doctor(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    code = cli.main(["doctor", "--json"])
+    found = json.loads(capsys.readouterr().out)
+    assert found["packages"]["numpy"] == metadata.version("numpy")
+    assert code == (1 if found["complaints"] else 0)
+    cli.main(["doctor"])
+    assert metadata.version("numba") in capsys.readouterr().out
+    without = {**dict.fromkeys(doctor.NEEDED, "9.9"), "scipy": None, "brian2": "2.9.0", "numpy": "2.4.1"}
+    here = doctor.Cache(Path("/nowhere"), False, 0, 0, True)
+    words = " ".join(doctor._complaints(without, here))
+    assert all(word in words for word in ("pip install scipy", "numpy<2.4", "NUMBA_CACHE_DIR", "NUMBA_DISABLE_JIT"))
+
+
+def test_dry_run_says_what_would_be_run_and_writes_nothing(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["simulate", "exp.toml", "--set", "precision.preset=int16", "--dry-run", "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    experiment = Experiment.load("exp.toml", ["precision.preset=int16"])
+    assert found["digest"] == experiment.digest
+    assert found["steps"] == experiment.build()[1].train.steps * experiment.training.epochs
+    assert found["formats"]["state"].startswith("s4.11")
+    assert cli.main(["simulate", "exp.toml", "--dry-run"]) == 0
+    assert "4 units" in capsys.readouterr().out
+    assert [path.name for path in folder.iterdir()] == ["exp.toml"]
+    wide = ["precision.weight=s1.30", "precision.state=s15.16"]
+    assert cli.main(["simulate", "exp.toml", "--set", *wide, "--dry-run"]) == 2  # no accumulator holds its sums
 
 
 @pytest.mark.parametrize(

@@ -11,18 +11,29 @@ import argparse
 import contextlib
 import os
 import sys
+import traceback
 from collections.abc import Callable, Sequence
 from importlib import metadata
 from typing import Any
 
+from neurolrnn.cli.completion import add_completion
+from neurolrnn.cli.doctor import add_doctor
 from neurolrnn.cli.listing import add_list
+from neurolrnn.cli.parser import Parser
 from neurolrnn.cli.parts import BAD_INPUT, CODES, FAILED, OK, tell
 from neurolrnn.cli.reproduce import add_reproduce
 from neurolrnn.cli.simulate import add_simulate
 from neurolrnn.cli.theory import add_theory
 from neurolrnn.errors import Divergence, NeurolrnnError
 
-VERBS: tuple[Callable[[Any], None], ...] = (add_simulate, add_theory, add_reproduce, add_list)
+VERBS: tuple[Callable[[Any], None], ...] = (
+    add_simulate,
+    add_theory,
+    add_reproduce,
+    add_list,
+    add_doctor,
+    add_completion,
+)
 
 
 def _version() -> str:
@@ -34,7 +45,7 @@ def _version() -> str:
 
 def make_parser() -> argparse.ArgumentParser:
     """Return the parser with all verbs."""
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="neurolrnn",
         description="Learning rules of recurrent networks, as a chip would run them.",
         formatter_class=argparse.RawDescriptionHelpFormatter,
@@ -47,6 +58,7 @@ def make_parser() -> argparse.ArgumentParser:
 
 {CODES}""",
     )
+    parser.add_argument("--debug", action="store_true", help="after an error, show where in the code it was found")
     parser.add_argument("--version", action="version", version=f"neurolrnn {_version()}")
     subparsers = parser.add_subparsers(metavar="VERB", required=True, title="verbs")
     for add in VERBS:
@@ -59,7 +71,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     for stream in (sys.stdout, sys.stderr):
         with contextlib.suppress(AttributeError):  # a terminal without Greek letters gets question marks, not an error
             stream.reconfigure(errors="replace")  # type: ignore[union-attr]
-    args = make_parser().parse_args(argv)
+    words = list(sys.argv[1:] if argv is None else argv)
+    debug = "--debug" in words  # wherever it stands: one adds it at the end of a line that failed
+    args = make_parser().parse_args([word for word in words if word != "--debug"])
     try:
         code: int = args.call(args)
         sys.stdout.flush()
@@ -67,6 +81,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         tell(f"neurolrnn: {error}")
         return FAILED
     except NeurolrnnError as error:
+        if debug:
+            traceback.print_exc()
         tell(f"neurolrnn: {error}")
         return BAD_INPUT
     except MemoryError as error:

@@ -13,6 +13,7 @@ from neurolrnn.errors import Divergence, NeurolrnnError
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from neurolrnn.experiment import Experiment
     from neurolrnn.run import Run
 
 
@@ -30,6 +31,7 @@ def add_simulate(subparsers: Any) -> None:
   neurolrnn simulate experiment.toml --set rule.name=eprop --set training.learning_rate=0.01
   neurolrnn simulate --set rule.name=bptt --set training.update=episode --json
   neurolrnn simulate --resume run.npz
+  neurolrnn simulate experiment.toml --dry-run
 
 Values of --set are TOML (numbers, true, [1, 2], {{A = 0.1}}); anything else is a string.
 {CODES}""",
@@ -46,6 +48,7 @@ Values of --set are TOML (numbers, true, [1, 2], {{A = 0.1}}); anything else is 
     parser.add_argument("--resume", metavar="RUN.npz", help="complete an interrupted run, by default in place")
     parser.add_argument("--no-plot", action="store_true", help="draw no picture")
     parser.add_argument("--quiet", action="store_true", help="show neither progress nor summary")
+    parser.add_argument("--dry-run", action="store_true", help="check everything, say what would be run, and stop")
     parser.add_argument("--timing", action="store_true", help="say where the time went, on stderr")
     add_json(parser)
     parser.set_defaults(call=_simulate)
@@ -65,6 +68,8 @@ def _simulate(args: argparse.Namespace) -> int:
         experiment = Experiment.builtin(args.set)
     for note in experiment.notes:
         tell(f"note: {note}")
+    if args.dry_run:
+        return _plan(experiment, args)
     target = run_path(experiment, args.output, args.resume)
     try:
         run = experiment.simulate(progress=not args.quiet, checkpoint=target, resume=resume)
@@ -78,6 +83,17 @@ def _simulate(args: argparse.Namespace) -> int:
     if args.timing:
         tell(run.timing_table(saving=saved - began, picture=time.perf_counter() - saved))
     return OK if run.status == "completed" else FAILED
+
+
+def _plan(experiment: Experiment, args: argparse.Namespace) -> int:
+    from neurolrnn.dry_run import plan, plan_text
+
+    found = plan(experiment)
+    if args.json:
+        print_json(found)
+    elif not args.quiet:
+        print(plan_text(found))
+    return OK
 
 
 def _picture(run: Run, target: Path) -> list[Path]:
