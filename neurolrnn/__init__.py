@@ -6,10 +6,13 @@ from neurolrnn import tasks, theory
 from neurolrnn.alignment import Alignment, alignment
 from neurolrnn.errors import Divergence, InputError, NeurolrnnError
 from neurolrnn.experiment import Experiment
+from neurolrnn.export import ExportReport, export
 from neurolrnn.gradients import GradientCheck, gradcheck, gradient
 from neurolrnn.many import simulate_many
 from neurolrnn.network import Network
 from neurolrnn.precision import Precision
+from neurolrnn.profiles.profile import profile
+from neurolrnn.profiles.result import Profile
 from neurolrnn.rank_runs import rank_table, rank_variants
 from neurolrnn.reproduction import Reproduction, reproduce
 from neurolrnn.rules import BPTT, RFLO, RTRL, RULES, EProp, Rule, TruncatedBPTT, make_rule
@@ -33,11 +36,13 @@ __all__ = [
     "Divergence",
     "EProp",
     "Experiment",
+    "ExportReport",
     "GradientCheck",
     "InputError",
     "Network",
     "NeurolrnnError",
     "Precision",
+    "Profile",
     "Reproduction",
     "Rule",
     "Run",
@@ -48,9 +53,11 @@ __all__ = [
     "Training",
     "TruncatedBPTT",
     "alignment",
+    "export",
     "gradcheck",
     "gradient",
     "make_rule",
+    "profile",
     "rank_table",
     "rank_variants",
     "reproduce",

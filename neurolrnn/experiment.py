@@ -122,7 +122,9 @@ class Experiment:
         return cls._overridden(tables, overrides, where)
 
     @classmethod
-    def from_dict(cls, tables: Mapping[str, Any], where: str = "experiment") -> Experiment:
+    def from_dict(
+        cls, tables: Mapping[str, Any], where: str = "experiment", overrides: Iterable[str] = ()
+    ) -> Experiment:
         """Check plain data, shaped as the TOML file, and return the experiment.
 
         Parameters
@@ -132,8 +134,10 @@ class Experiment:
             None counts as left out.
         where : str
             What errors call it.
+        overrides : iterable of str
+            As in :meth:`load`.
         """
-        return cls._overridden(tables, (), where)
+        return cls._overridden(tables, overrides, where)
 
     @classmethod
     def _overridden(cls, tables: Mapping[str, Any], overrides: Iterable[str], where: str) -> Experiment:

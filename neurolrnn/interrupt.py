@@ -6,6 +6,7 @@ import signal
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
 from types import FrameType, TracebackType
 from typing import Any
 
@@ -13,17 +14,27 @@ PATIENCE = 3
 """So many times Ctrl-C is noted; the next one is Python's own and loses what is under way."""
 
 
+STOP: ContextVar[threading.Event | None] = ContextVar("STOP", default=None)
+"""Where many things are done at once: the event by which all of them are asked to stop."""
+
+
 class Interrupt:
     """While entered, Ctrl-C sets :attr:`asked` instead of raising in the middle of something.
 
-    Only the main thread gets signals; in any other thread this does nothing.
+    Only the main thread gets signals; in any other thread only :data:`STOP` counts.
     """
 
     def __init__(self) -> None:
-        self.asked = False
+        self._asked = False
+        self._all = STOP.get()
         self._count = 0
         self._before: Any = None
         self._installed = False
+
+    @property
+    def asked(self) -> bool:
+        """Whether to stop."""
+        return self._asked or (self._all is not None and self._all.is_set())
 
     def __enter__(self) -> Interrupt:
         if threading.current_thread() is threading.main_thread():
@@ -45,10 +56,10 @@ class Interrupt:
         except KeyboardInterrupt:
             if self._count > PATIENCE:
                 raise
-            self.asked = True
+            self._asked = True
 
     def _note(self, number: int, frame: FrameType | None) -> None:
-        self.asked = True
+        self._asked = True
         self._count += 1
         if self._count > PATIENCE:
             raise KeyboardInterrupt

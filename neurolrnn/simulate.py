@@ -5,6 +5,7 @@ from __future__ import annotations
 import platform
 import time
 from collections.abc import Mapping
+from functools import cache
 from importlib import metadata
 from pathlib import Path
 from typing import Literal
@@ -123,7 +124,8 @@ def simulate(
     return session.go(progress, None if checkpoint is None else Path(checkpoint), stop_at)
 
 
-def _versions() -> dict[str, str]:
+@cache
+def _versions() -> Mapping[str, str]:
     names = ("neurolrnn", "numba", "numpy")
     found = {"python": platform.python_version(), "machine": platform.machine()}
     for name in names:
@@ -132,6 +134,11 @@ def _versions() -> dict[str, str]:
         except metadata.PackageNotFoundError:  # a checkout that is not installed
             found[name] = "unknown"
     return found
+
+
+def package_versions() -> dict[str, str]:
+    """Return the versions of Python and of the packages that take part in a run, and the kind of machine."""
+    return dict(_versions())
 
 
 class Session:
@@ -321,7 +328,7 @@ class Session:
             records=self.observer.records(),
             metrics=metrics,
             warnings=warnings,
-            versions=_versions(),
+            versions=package_versions(),
             timing=timing,
             saturation=self.numbers.counters() if self.numbers else None,
             numerics=self.numbers.report() if self.numbers else None,

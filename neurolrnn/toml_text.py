@@ -99,19 +99,20 @@ def override(tables: Mapping[str, Any], settings: Iterable[str]) -> tuple[dict[s
 
 def dumps(tables: Mapping[str, Any]) -> str:
     """Write plain data as TOML: plain keys first, then one table each. Keys whose value is None are left out."""
-    lines = [f"{_key(k)} = {_inline(v)}" for k, v in tables.items() if v is not None and not isinstance(v, Mapping)]
+    lines = [f"{_key(k)} = {inline(v)}" for k, v in tables.items() if v is not None and not isinstance(v, Mapping)]
     for name, table in tables.items():
         if isinstance(table, Mapping):
             lines += ["", f"[{_key(name)}]"] if lines else [f"[{_key(name)}]"]
-            lines += [f"{_key(k)} = {_inline(v)}" for k, v in table.items() if v is not None]
+            lines += [f"{_key(k)} = {inline(v)}" for k, v in table.items() if v is not None]
     return "\n".join(lines) + "\n"
 
 
 def _key(name: str) -> str:
-    return name if _BARE.fullmatch(name) else _inline(name)
+    return name if _BARE.fullmatch(name) else inline(name)
 
 
-def _inline(part: Any) -> str:
+def inline(part: Any) -> str:
+    """Return one value as TOML writes it within a line; :func:`value` reads it back."""
     if isinstance(part, bool):
         return "true" if part else "false"
     if isinstance(part, int | float):
@@ -119,8 +120,8 @@ def _inline(part: Any) -> str:
     if isinstance(part, str):
         return json.dumps(part, ensure_ascii=False).replace("\x7f", "\\u007f")  # the one escape JSON does not ask for
     if isinstance(part, Mapping):
-        inner = ", ".join(f"{_key(k)} = {_inline(v)}" for k, v in part.items() if v is not None)
+        inner = ", ".join(f"{_key(k)} = {inline(v)}" for k, v in part.items() if v is not None)
         return f"{{ {inner} }}" if inner else "{}"
     if isinstance(part, list | tuple):
-        return f"[{', '.join(_inline(v) for v in part)}]"
+        return f"[{', '.join(inline(v) for v in part)}]"
     raise InputError(f"{part!r} is a {type(part).__name__}; TOML holds booleans, numbers, text, lists and tables")

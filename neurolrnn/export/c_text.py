@@ -1,0 +1,152 @@
+"""Pieces of C99 text: integer types, tables, and the function that brings a sum to rest in one variable.
+
+What is written is portable: no shift of a negative number, no overflow of a signed one, no type wider than needed.
+"""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Iterable, Mapping
+from importlib import resources
+from string import Template
+from typing import Any
+
+from neurolrnn.export.integers import Codes, Design, Spot
+
+FILL = 110
+"""Longest line of a table."""
+
+
+def template(name: str, values: Mapping[str, Any]) -> str:
+    """Return a template of this package, filled in; a name it does not know is an error."""
+    text = (resources.files("neurolrnn.export") / "templates" / name).read_text(encoding="utf-8")
+    return Template(text).substitute(values)
+
+
+def integer(lo: int, hi: int) -> str:
+    """Return the narrowest C type with a sign that holds lo to hi."""
+    for bits in (8, 16, 32):
+        if -(1 << (bits - 1)) <= lo and hi < 1 << (bits - 1):
+            return f"int{bits}_t"
+    return "int64_t"
+
+
+def stored(spot: Spot) -> str:
+    """Return the type of a variable as it is stored."""
+    return integer(spot.format.lo, spot.format.hi)
+
+
+def exact(spot: Spot) -> str:
+    """Return the type that holds everything on the way to a landing."""
+    return "int64_t" if spot.wide else "int32_t"
+
+
+def number(value: int, kind: str = "int32_t") -> str:
+    """Return a constant of a type; the most negative ones cannot be written as such in C."""
+    if kind == "int64_t":
+        return f"(-INT64_C({-value - 1}) - 1)" if value < 0 else f"INT64_C({value})"
+    if kind == "uint32_t":
+        return f"UINT32_C({value})"
+    return f"(-INT32_C({-value - 1}) - 1)" if value < 0 else f"INT32_C({value})"
+
+
+def table(name: str, kind: str, codes: Codes, sizes: Iterable[str], comment: str = "") -> str:
+    """Return a constant array of codes."""
+    flat = [str(int(c)) for c in codes.ravel()]
+    if kind in ("int32_t", "int64_t"):
+        flat = [number(int(c), kind) if int(c) == -(1 << 31) else str(int(c)) for c in codes.ravel()]
+    if codes.ndim == 2:
+        rows = [textwrap.fill(", ".join(map(str, row.tolist())), FILL, initial_indent="    {", subsequent_indent="     ")
+                + "}" for row in codes]  # fmt: skip
+        if any(int(c) == -(1 << 31) for c in codes.ravel()):
+            rows = [row.replace("-2147483648", number(-(1 << 31))) for row in rows]
+        body = ",\n".join(rows)
+    else:
+        body = textwrap.fill(", ".join(flat), FILL, initial_indent="    ", subsequent_indent="    ")
+    shape = "".join(f"[{size}]" for size in sizes)
+    told = f"/* {comment} */\n" if comment else ""
+    return f"{told}static const {kind} {name}{shape} = {{\n{body}\n}};\n"
+
+
+def landing(design: Design, spot: Spot, name: str) -> str:
+    """Return the function ``land_<name>``: one exact number comes to rest; updates are rounded only, see ``move``."""
+    kind, update = exact(spot), spot.name in "AWBMN"
+    argument = ", uint32_t word" if spot.is_random else ""
+    lines = _rounding(design, spot, kind)
+    what = f"{spot.fine or spot.format}, {spot.rounding}"
+    if update:
+        out, does, last = kind, "rounds an update on the grid of", "    return v;\n"
+        title = f"round_{name}"
+    else:
+        out, does, title = stored(spot), "brings a sum to rest in", f"land_{name}"
+        last = f"    return ({out}){_fit('v', spot.lo, spot.hi, spot.overflow, kind)};\n"
+        what += f", {spot.overflow}"
+    drop = f"{spot.shift} bits dropped" if spot.shift > 0 else f"{-spot.shift} bits appended" if spot.shift else "as is"
+    return (
+        f"/* {does.capitalize()} {name}: {what}, {drop} */\nstatic {out} {title}({kind} v{argument})\n{{\n{lines}{last}}}\n"
+    )
+
+
+def move(spot: Spot, name: str) -> str:
+    """Return the function ``move_<name>``: an update is subtracted from a weight, or from the hidden one behind it."""
+    kind, out = exact(spot), stored(spot)
+    argument, given = (", uint32_t word", ", word") if spot.is_random else ("", "")
+    if spot.fine is None:
+        body = f"    v = (({kind})*weight) - round_{name}(v{given});\n"
+        body += f"    *weight = ({out}){_fit('v', spot.lo, spot.hi, spot.overflow, kind)};\n"
+        return f"static void move_{name}({out} *weight, {kind} v{argument})\n{{\n{body}}}\n"
+    fine = integer(spot.fine.lo, spot.fine.hi)
+    form, s = spot.format, spot.visible_shift
+    body = f"    v = (({kind})*fine) - round_{name}(v{given});\n"
+    body += f"    v = {_fit('v', spot.lo, spot.hi, spot.overflow, kind)};\n    *fine = ({fine})v;\n"
+    if s:
+        body += f"    v = {_down(kind)}(v + {1 << (s - 1)}, {s});\n"
+    body += f"    *weight = ({out}){_fit('v', form.lo, form.hi, spot.overflow, kind)};\n"
+    return f"static void move_{name}({out} *weight, {fine} *fine, {kind} v{argument})\n{{\n{body}}}\n"
+
+
+def _down(kind: str) -> str:
+    return "down64" if kind == "int64_t" else "down32"
+
+
+def _fit(v: str, lo: int, hi: int, overflow: str, kind: str) -> str:
+    low, high = number(lo, kind), number(hi, kind)
+    if overflow == "saturate":
+        return f"({v} < {low} ? {low} : {v} > {high} ? {high} : {v})"
+    unsigned = "u" + kind
+    return f"({low} + ({kind})((({unsigned})({v} - {low})) & {hi - lo}u))"
+
+
+def _rounding(design: Design, spot: Spot, kind: str) -> str:
+    """Return lines that make ``v`` the rounded ``v``."""
+    s, down = spot.shift, _down(kind)
+    if spot.rounding == "lsb-stochastic":
+        if s > 0:
+            size = f"    {kind} size = {down}((v < 0 ? -v : v) + {_random(design, s, kind)}, {s});\n"
+            return size + "    v = size == 0 ? 0 : v < 0 ? -1 : 1;\n"
+        return "    v = v < 0 ? -1 : v > 0 ? 1 : 0;\n"
+    if s == 0:
+        return ""
+    if s < 0:
+        return f"    v *= {number(1 << -s, kind)};\n"
+    half = number(1 << (s - 1), kind)
+    added = {
+        "floor": "v", "nearest": f"v + {half}", "nearest-even": f"v + ({half} - 1) + ({down}(v, {s}) & 1)",
+        "toward-zero": f"v + (v < 0 ? {number((1 << s) - 1, kind)} : 0)",
+        "stochastic": f"v + {_random(design, s, kind)}" if spot.rounding == "stochastic" else "",
+    }  # fmt: skip
+    return f"    v = {down}({added[spot.rounding]}, {s});\n"
+
+
+def _random(design: Design, s: int, kind: str) -> str:
+    """Return the random number in [0, 2^s) that is made of ``word``."""
+    g = design.random_bits
+    if s <= g:
+        return f"({kind})(word >> {32 - s})" if s < 32 else f"({kind})word"
+    top = f"({kind})(word >> {32 - g})" if g < 32 else f"({kind})word"
+    return f"({top} * {number(1 << (s - g), kind)} + {number(1 << (s - g - 1), kind)})"
+
+
+def comment(text: str) -> str:
+    """Return text that can stand inside a C comment."""
+    return text.replace("*/", "* /").replace("\n", " ")

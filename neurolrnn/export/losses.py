@@ -1,0 +1,168 @@
+"""What an export leaves out or alters, said before anything is written."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from neurolrnn.errors import InputError
+from neurolrnn.tables import text_table
+
+
+@dataclass(frozen=True)
+class Loss:
+    """Something that the target cannot hold.
+
+    Parameters
+    ----------
+    what : str
+        What is left out, such as ``"learning rule rflo"``.
+    why : str
+        Property of the target that makes it so.
+    remedy : str
+        What the user can do instead.
+    """
+
+    what: str
+    why: str
+    remedy: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.what}: {self.why}" + (f"; {self.remedy}" if self.remedy else "")
+
+
+@dataclass(frozen=True)
+class Change:
+    """Something that was folded, scaled or rounded so that the target can hold it.
+
+    Parameters
+    ----------
+    what : str
+        Which parameter, such as ``"W"``.
+    how : str
+        What was done, with its numbers: ``"rounded to float32"``, ``"times 2^-3, exponent 3"``.
+    why : str
+        Property of the target that makes it necessary.
+    before, after : (float, float)
+        Smallest and largest value, both in ``unit`` and with the same meaning: what the parameter stands for, not the
+        code that holds it.
+    unit : str
+        Unit of ``before``, ``after`` and ``error``; ``"1"`` for none.
+    error : float
+        Largest absolute difference that was introduced, in ``unit``; 0 if the change is exact.
+    """
+
+    what: str
+    how: str
+    why: str
+    before: tuple[float, float]
+    after: tuple[float, float]
+    unit: str = "1"
+    error: float = 0.0
+
+    @classmethod
+    def between(cls, what: str, how: str, why: str, before: ArrayLike, after: ArrayLike, unit: str = "1") -> Change:
+        """Return the change from one array of values to another of the same meaning, unit and shape."""
+        old, new = np.asarray(before, dtype=np.float64), np.asarray(after, dtype=np.float64)
+        error = float(np.abs(old - new).max())
+        return cls(
+            what, how, why, (float(old.min()), float(old.max())), (float(new.min()), float(new.max())), unit, error
+        )
+
+    def __str__(self) -> str:
+        return f"{self.what} {self.how} ({self.why}): {self._error()}"
+
+    def _error(self) -> str:
+        unit = "" if self.unit == "1" else f" {self.unit}"
+        return "exact" if self.error == 0.0 else f"largest error {self.error:.3g}{unit}"
+
+
+@dataclass(frozen=True)
+class ExportReport:
+    """What an export did, or would do.
+
+    Attributes
+    ----------
+    target : str
+        Name in the table of targets.
+    path : Path or None
+        File or folder; None if nothing was to be written and no path was given.
+    files : dict of str to int
+        Size in bytes of each file, by its name.
+    losses : tuple of Loss
+        What the target cannot hold.
+    changes : tuple of Change
+        What was folded, scaled or rounded, with the error of each.
+    notes : tuple of str
+        What the reader of the file should know.
+    written : bool
+        False after a dry run.
+    """
+
+    target: str
+    path: Path | None
+    files: dict[str, int] = field(default_factory=dict)
+    losses: tuple[Loss, ...] = ()
+    changes: tuple[Change, ...] = ()
+    notes: tuple[str, ...] = ()
+    written: bool = False
+
+    @property
+    def is_exact(self) -> bool:
+        """Whether nothing is left out and no change has an error."""
+        return not self.losses and all(change.error == 0.0 for change in self.changes)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return everything as plain data."""
+        return {
+            "target": self.target, "path": None if self.path is None else str(self.path), "files": dict(self.files),
+            "losses": [asdict(loss) for loss in self.losses],
+            "changes": [{**asdict(c), "before": list(c.before), "after": list(c.after)} for c in self.changes],
+            "notes": list(self.notes), "exact": self.is_exact, "written": self.written,
+        }  # fmt: skip
+
+    def __str__(self) -> str:
+        parts = [f"{self.target}: {'written to' if self.written else 'would be written to'} {self.path or 'a file'}"]
+        if self.losses:
+            rows = [[x.what, x.why, x.remedy] for x in self.losses]
+            parts.append(text_table(rows, ("not held", "because", "way out")))
+        if self.changes:
+            rows = [
+                [c.what, c.how, c.why, _range(c.before), _range(c.after), c.unit, f"{c.error:.3g}"]
+                for c in self.changes
+            ]
+            heads = ("changed", "how", "because", "before", "after", "unit", "largest error")
+            parts.append(text_table(rows, heads, "llllllr"))
+        if self.is_exact:
+            parts.append("nothing is left out and nothing is rounded")
+        parts += [f"note: {note}" for note in self.notes]
+        return "\n\n".join(parts)
+
+
+def _range(pair: Sequence[float]) -> str:
+    low, high = (f"{value:.4g}" for value in pair)
+    return low if low == high else f"{low} to {high}"
+
+
+class LossError(InputError):
+    """A strict export would lose something.
+
+    Attributes
+    ----------
+    report : ExportReport
+        All that would have been lost or altered; nothing was written.
+    """
+
+    def __init__(self, report: ExportReport) -> None:
+        lines = [str(loss) for loss in report.losses]
+        lines += [str(change) for change in report.changes if change.error != 0.0]
+        super().__init__(
+            f"strict: target {report.target!r} would lose {len(lines)} thing{'s' if len(lines) != 1 else ''}, so "
+            f"nothing was written:\n" + "\n".join(f"  - {line}" for line in lines)
+        )
+        self.report = report

@@ -1,0 +1,175 @@
+"""Target ``nir``: a flat graph of the neuromorphic intermediate representation, in HDF5.
+
+``input -> B -> state -> A -> output`` with ``state -> W -> state``: B, W and A are Linear nodes (or Affine with bias 0),
+``state`` is one LI node whose parameters are full vectors. NIR stores no time step, integrator, leak, number format or
+learning rule; they stand in the metadata of the graph, as numbers and as JSON text.
+Source: Pedersen et al., Neuromorphic intermediate representation, Nature Communications 15, 8122 (2024).
+"""
+
+from __future__ import annotations
+
+import io
+import json
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import DTypeLike
+
+from neurolrnn.errors import InputError, choose, real_number
+from neurolrnn.export.losses import Change, Loss
+from neurolrnn.export.nir_dialects import DIALECTS, Reading
+from neurolrnn.export.target import Plan, Source
+
+if TYPE_CHECKING:
+    import nir
+
+DTYPES = ("float32", "float64")
+DT_SECONDS = 1e-3
+"""Duration of a step where none is given."""
+SCHEMA = 1
+"""Version of the metadata."""
+
+
+def plan(
+    source: Source, *, dialect: str = "standard", dtype: str = "float32", dt_seconds: float = DT_SECONDS
+) -> Plan:
+    """Plan a NIR file.
+
+    Parameters
+    ----------
+    source : Source
+        What to export.
+    dialect : str
+        Tool the file is for: a key of :data:`~neurolrnn.export.nir_dialects.DIALECTS`.
+    dtype : str
+        ``"float32"``, which most tools calculate in, or ``"float64"``.
+    dt_seconds : float
+        Duration of a step, s.
+
+    Raises
+    ------
+    InputError
+        If an option is not allowed, or a weight is beyond the range of the dtype.
+    """
+    choose("dialect", dialect, DIALECTS)
+    choose("dtype", dtype, DTYPES)
+    dt = real_number("dt_seconds", dt_seconds, above=0.0)
+    kind = np.dtype(dtype)
+    net = source.network
+    reading = DIALECTS[dialect](net, dt, kind)
+    content = _to_bytes(build(source, reading, dialect, kind, dt), old=dialect == "nir104")
+    losses = source.learning_loss("NIR describes what a network is, not how it learns; it is named in the metadata")
+    losses += source.format_loss(
+        "NIR calculates in floating point; formats are named in the metadata", "the bundle holds them exactly"
+    )
+    losses += [Loss(*loss) for loss in reading.losses]
+    return Plan({"network.nir": content}, losses, _changes(source, reading, kind), _notes(source, reading))
+
+
+def build(source: Source, reading: Reading, dialect: str, dtype: DTypeLike, dt: float) -> nir.NIRGraph:
+    """Return the graph of a network as a dialect writes it."""
+    import nir
+
+    net = source.network
+
+    def vector(value: float) -> Any:
+        return np.full(net.n_rec, value, dtype)
+
+    def linear(weight: Any) -> Any:
+        return nir.Affine(weight, np.zeros(len(weight), dtype)) if reading.affine else nir.Linear(weight)
+
+    def port(kind: Any, key: str, size: int) -> Any:
+        return kind({key: np.array([size])})
+
+    nodes: dict[str, Any] = {
+        "input": port(nir.Input, "input", net.n_in),
+        "B": linear(reading.B),
+        "A": linear(reading.A),
+        "output": port(nir.Output, "output", net.n_out),
+    }
+    # nirtorch up to 2.0 walks the edges in their order and returns what came last: the loop must stand before A.
+    before, after = [("input", "B"), ("B", "state")], [("state", "A"), ("A", "output")]
+    edges = before + after
+    tau, zero = vector(reading.tau), vector(0.0)
+    if not reading.nested:
+        nodes |= {"state": nir.LI(tau=tau, r=vector(reading.r), v_leak=zero), "W": linear(reading.W)}
+        edges = [*before, ("state", "W"), ("W", "state"), *after]
+    else:
+        neuron = nir.LIF(tau=tau, r=vector(reading.r), v_leak=zero, v_threshold=vector(reading.threshold))
+        inner = {
+            "state.input": port(nir.Input, "input", net.n_rec), "state.lif": neuron, "state.w_rec": linear(reading.W),
+            "state.output": port(nir.Output, "output", net.n_rec),
+        }  # fmt: skip
+        loop = [
+            ("state.input", "state.lif"), ("state.lif", "state.w_rec"), ("state.w_rec", "state.lif"),
+            ("state.lif", "state.output"),
+        ]  # fmt: skip
+        nodes["state"] = nir.NIRGraph(inner, loop, type_check=False)
+    # The check of types follows every edge; nir 1.0.8 takes a subgraph's type to be named after its nodes and fails.
+    return nir.NIRGraph(nodes, edges, metadata=metadata(source, reading, dialect, dt), type_check=not reading.nested)
+
+
+def metadata(source: Source, reading: Reading, dialect: str, dt: float) -> dict[str, Any]:
+    """Return what NIR has no place for, as numbers and text."""
+    run = source.run
+    rows: dict[str, Any] = {
+        "producer": "neurolrnn", "schema": SCHEMA, "dialect": dialect, "dt": dt, "leak": source.network.leak,
+        "integrator": reading.integrator, "equation": "h = (1 - leak) h + leak (W h + B x), y = A h",
+    }  # fmt: skip
+    if source.precision is not None:
+        rows["number_formats"] = json.dumps(source.precision.options(), sort_keys=True)
+    if source.rule is not None and run is not None:
+        rows["learning_rule"] = json.dumps(run.experiment["rule"], sort_keys=True)
+        rows["training"] = json.dumps(run.experiment["training"], sort_keys=True)
+    if run is not None:
+        rows["experiment_digest"] = run.digest
+    return rows
+
+
+def _to_bytes(graph: nir.NIRGraph, old: bool) -> bytes:
+    import nir
+
+    buffer = io.BytesIO()
+    nir.write(buffer, graph)  # type: ignore[arg-type]  # any binary file will do
+    return buffer.getvalue()
+
+
+def _changes(source: Source, reading: Reading, dtype: np.dtype[Any]) -> list[Change]:
+    net = source.network
+    rounded = f"rounded to {dtype.name}"
+    changes = []
+    pairs = (("B", net.B, reading.meant_B), ("W", net.W, reading.meant_W), ("A", net.A, reading.A.astype(np.float64)))
+    for name, before, after in pairs:
+        how = [reading.folded] if reading.folded and name != "A" else []
+        if not how and np.array_equal(before, after):
+            continue
+        if not np.array_equal(before, after):
+            how.append(rounded)
+        why = reading.integrator.split(",")[0] + " has no such factor" if len(how) > 1 or how != [rounded] else "dtype"
+        changes.append(Change.between(name, ", ".join(how), why, before, after))
+    changes.append(Change.between("leak α", reading.how_leak, "NIR holds a time constant", net.leak, reading.leak))
+    return changes
+
+
+def _notes(source: Source, reading: Reading) -> list[str]:
+    notes = ["NIR stores no time step: dt, integrator and leak stand in the metadata of the graph"]
+    notes.append("states start at 0; a state in the middle of a sequence is not part of the file")
+    if source.network.sparse is not None:
+        notes.append("NIR's Linear is dense: missing synapses are written as weights of 0")
+    return notes + reading.notes
+
+
+def check_size(source: Source, limit: int = 2**31) -> None:
+    """Refuse a network whose dense W would not fit a file of reasonable size.
+
+    Raises
+    ------
+    InputError
+        If W has more bytes than ``limit``.
+    """
+    size = 8 * source.network.n_rec**2
+    if size > limit:
+        raise InputError(
+            f"n_rec = {source.network.n_rec}: this target writes all n² weights, {size / 2**30:.1f} GiB; the run file "
+            f"holds large networks in their own form"
+        )
