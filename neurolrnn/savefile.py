@@ -7,12 +7,9 @@ shape and values and of the meta data. A file that was cut short or changed in a
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import io
 import json
-import os
-import secrets
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -21,6 +18,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from neurolrnn.atomic import check_folder, write_bytes
 from neurolrnn.errors import NeurolrnnError
 
 _SEAL = b"neurolrnn sha256 "
@@ -46,14 +44,7 @@ def check_target(path: str | Path) -> Path:
         raise RunFileError(f"{target} is a folder; give the name of a file in it, such as {target / 'run.npz'}")
     if not target.suffix:
         target = target.with_name(target.name + ".npz")
-    if target.is_dir():
-        raise RunFileError(f"{target} is a folder; give another name")
-    parent = target.parent
-    if not parent.is_dir():
-        state = "is a file" if parent.exists() else "does not exist"
-        raise RunFileError(f"cannot write {target}: the folder {parent} {state}; make it first, or give another path")
-    if not os.access(parent, os.W_OK | os.X_OK):
-        raise RunFileError(f"cannot write {target}: the folder {parent} may not be written; give another path")
+    check_folder(target, RunFileError)
     return target
 
 
@@ -85,20 +76,7 @@ def write(path: str | Path, kind: str, schema: int, meta: Mapping[str, Any], arr
     """
     target = check_target(path)
     data = pack(kind, schema, meta, arrays)
-    home = target.resolve()  # through a link, so that the link stays one
-    part = home.with_name(f".{home.name}.{secrets.token_hex(4)}.part")
-    try:
-        with part.open("xb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(part, home)  # noqa: PTH105 - the very call that is atomic, by its own name
-    except OSError as error:
-        raise RunFileError(f"cannot write {target}: {error.strerror or error}; nothing was changed there") from error
-    finally:
-        with contextlib.suppress(OSError):
-            part.unlink(missing_ok=True)
-    return target
+    return write_bytes(target, data, RunFileError)
 
 
 def pack(kind: str, schema: int, meta: Mapping[str, Any], arrays: Mapping[str, Any]) -> bytes:

@@ -16,11 +16,15 @@ from collections.abc import Callable, Sequence
 from importlib import metadata
 from typing import Any
 
+from neurolrnn.cli.check import add_check
 from neurolrnn.cli.completion import add_completion
 from neurolrnn.cli.doctor import add_doctor
+from neurolrnn.cli.export import add_export
 from neurolrnn.cli.listing import add_list
 from neurolrnn.cli.parser import Parser
 from neurolrnn.cli.parts import BAD_INPUT, CODES, FAILED, OK, tell
+from neurolrnn.cli.profile import add_profile
+from neurolrnn.cli.report import add_report
 from neurolrnn.cli.reproduce import add_reproduce
 from neurolrnn.cli.simulate import add_simulate
 from neurolrnn.cli.theory import add_theory
@@ -28,8 +32,12 @@ from neurolrnn.errors import Divergence, NeurolrnnError
 
 VERBS: tuple[Callable[[Any], None], ...] = (
     add_simulate,
+    add_profile,
+    add_check,
+    add_export,
     add_theory,
     add_reproduce,
+    add_report,
     add_list,
     add_doctor,
     add_completion,
@@ -52,6 +60,8 @@ def make_parser() -> argparse.ArgumentParser:
         epilog=f"""examples:
   neurolrnn simulate                      run the built-in experiment
   neurolrnn simulate experiment.toml      run yours
+  neurolrnn profile --axis precision.preset=float32,int16,int8
+                                          run it for several settings
   neurolrnn theory portrait               draw what a rule does to one mode
   neurolrnn list rules                    what there is to choose from
   neurolrnn simulate --help               more about one verb

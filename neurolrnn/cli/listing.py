@@ -14,7 +14,7 @@ def add_list(subparsers: Any) -> None:
     parser = subparsers.add_parser(
         "list",
         help="show what there is to choose from",
-        description="Show the learning rules, the tasks or the number formats, as the package defines them.",
+        description="Show the learning rules, tasks, number formats or targets of export, as the package defines them.",
         formatter_class=argparse.RawDescriptionHelpFormatter,
         epilog=f"examples:\n  neurolrnn list rules\n  neurolrnn list tasks --json\n  neurolrnn list formats\n{CODES}",
     )
@@ -53,5 +53,23 @@ def _formats() -> Listing:
     return formats_rows, formats_table
 
 
-LISTS: dict[str, Callable[[], Listing]] = {"formats": _formats, "rules": _rules, "tasks": _tasks}
+def _targets() -> Listing:
+    from neurolrnn.export.describe import targets_rows, targets_table
+
+    return targets_rows, targets_table
+
+
+def _chips() -> Listing:
+    from neurolrnn.chip_tables import chips_rows, chips_table
+
+    return chips_rows, chips_table
+
+
+LISTS: dict[str, Callable[[], Listing]] = {
+    "chips": _chips,
+    "formats": _formats,
+    "rules": _rules,
+    "targets": _targets,
+    "tasks": _tasks,
+}
 """What ``list`` can show: as plain data for --json, and as text."""
