@@ -2,8 +2,8 @@
 
     python examples/read_bundle.py net.npz           # exit code 0 if every code is the expected one
 
-A second implementation of docs/numerics.md and docs/bundle.md: it imports no neurolrnn and no numpy, and every number in
-it is one of Python's unbounded integers. Matrices are lists of rows, (to, from).
+A second implementation of docs/numerics.md and docs/bundle.md: it imports no neurolrnn and no numpy, and every number
+in it is one of Python's unbounded integers. Matrices are lists of rows, (to, from).
 """
 
 import ast
@@ -13,39 +13,36 @@ import math
 import struct
 import sys
 import zipfile
+from pathlib import Path
 
 MASK, GOLDEN, LOG2_E = 0xFFFFFFFF, 0x9E3779B9, 23637
 
 
 def load(path):
     """Return meta data and arrays of a bundle, with its seal and its digests checked."""
-    data = open(path, "rb").read()
+    data = Path(path).read_bytes()
     if hashlib.sha256(data[:-64]).hexdigest().encode() != data[-64:]:
-        raise ValueError(f"{path} is damaged: its seal does not fit its bytes")
+        raise ValueError(f"{path} is damaged, or no bundle: its seal does not fit its bytes")
     arrays, raw = {}, {}
     with zipfile.ZipFile(path) as archive:
         for name in archive.namelist():
-            member = archive.read(name)
+            member, key = archive.read(name), name.removesuffix(".npy")
             size = struct.unpack_from("<H", member, 8)[0]  # npy version 1: magic, version, length of the header
-            header, body = ast.literal_eval(member[10 : 10 + size].decode()), member[10 + size :]
-            name = name.removesuffix(".npy")
-            raw[name] = body
-            if name != "neurolrnn":
-                assert header["descr"] == "<i8" and (not header["fortran_order"] or len(header["shape"]) < 2)
-                arrays[name] = shaped(struct.unpack(f"<{len(body) // 8}q", body), header["shape"])
+            header, raw[key] = ast.literal_eval(member[10 : 10 + size].decode()), member[10 + size :]
+            if header["descr"] == "<i8":
+                arrays[key] = shaped(struct.unpack(f"<{len(raw[key]) // 8}q", raw[key]), header["shape"])
     head = json.loads(raw["neurolrnn"])
     if head["kind"] != "bundle" or head["schema"] != 1:
         raise ValueError(f"{path} holds a {head['kind']} of layout {head['schema']}; this reads bundles of layout 1")
-    for name, digest in head["meta"]["sha256"].items():
-        assert hashlib.sha256(raw[name]).hexdigest() == digest, f"{name} does not have the digest that is noted"
+    for key, digest in head["meta"]["sha256"].items():
+        if hashlib.sha256(raw[key]).hexdigest() != digest:
+            raise ValueError(f"{key} does not have the digest that is noted")
     return head["meta"], arrays
 
 
 def shaped(flat, shape):
-    if len(shape) == 1:
-        return list(flat)
     size = math.prod(shape[1:])
-    return [shaped(flat[k * size :][:size], shape[1:]) for k in range(shape[0])]
+    return list(flat) if len(shape) == 1 else [shaped(flat[k * size :][:size], shape[1:]) for k in range(shape[0])]
 
 
 def mix(x):
@@ -54,12 +51,19 @@ def mix(x):
     return x ^ (x >> 16)
 
 
-def sender(pair):
-    return pair[::-1]
-
-
-def fit(v, lo, hi, overflow):
+def fit(v, spot, overflow):
+    lo, hi = spot["lo"], spot["hi"]
     return (v - lo) % (hi - lo + 1) + lo if overflow == "wrap" else max(lo, min(hi, v))
+
+
+def softmax(y, meta):
+    f, fe = (int(meta["formats"][k].rpartition(".")[2]) for k in ("readout", "target"))
+    E = []
+    for y_k in y:
+        z, s = (max(y) - y_k) * LOG2_E, f + 6
+        z = z >> s if s >= 0 else z << -s
+        E.append(math.floor(2.0 ** (16 - (z & 255) / 256) + 0.5) >> min(z >> 8, 31))
+    return [((2 * E_k << fe) + sum(E)) // (2 * sum(E)) for E_k in E]
 
 
 class Device:
@@ -76,12 +80,12 @@ class Device:
         self.h, self.p, self.q = [0] * self.n, [0] * self.n, [0] * self.n_in
 
     def random(self, name, element, s):
-        noise, spot = self.meta["noise"], self.at[name]
+        noise, key = self.meta["noise"], self.at[name]["key"]
         if noise["mode"] == "lfsr":
             state = self.registers[name]
             word = self.registers[name] = (state >> 1) ^ (0xA3000000 if state & 1 else 0)
         else:
-            stream = mix(spot["key"] ^ mix((self.t & MASK) ^ mix(self.t >> 32)))
+            stream = mix(key ^ mix((self.t & MASK) ^ mix(self.t >> 32)))
             word = mix((stream + (element if noise["mode"] == "element" else 0) * GOLDEN) & MASK)
         g = noise["random_bits"]
         return word >> (32 - s) if s <= g else ((word >> (32 - g)) << (s - g)) + (1 << (s - g - 1))
@@ -101,26 +105,23 @@ class Device:
         return (v + {"floor": 0, "nearest": half, "nearest-even": half - 1 + ((v >> s) & 1)}[mode]) >> s
 
     def land(self, name, v, element):
-        spot = self.at[name]
-        return fit(self.round(name, v, element), spot["lo"], spot["hi"], spot["overflow"])
+        return fit(self.round(name, v, element), self.at[name], self.at[name]["overflow"])
 
     def sums(self, name, terms, count):
         """Land ``count`` sums; each term is (matrix, whether its columns are meant, vector)."""
-        declared, out = self.meta["accumulator"], []
+        out, bound = [], self.meta["accumulator"]
         for i in range(count):
             total = 0
-            for (matrix, by_column, x), lift in zip(terms, self.at[name]["lifts"]):
+            for (matrix, by_column, x), lift in zip(terms, self.at[name]["lifts"], strict=True):
                 for j, x_j in enumerate(x):
                     total += ((matrix[j][i] if by_column else matrix[i][j]) * x_j) << lift
-                    if declared:
-                        half = 1 << (declared["width"] - 1)
-                        total = fit(total, -half, half - 1, declared["overflow"])
+                    total = fit(total, bound, bound["overflow"]) if bound else total
             out.append(self.land(name, total, i))
         return out
 
     def blend(self, name, a, x, b, y):
         one, two = self.at[name]["lifts"]
-        return [self.land(name, (a * p << one) + (b * q << two), i) for i, (p, q) in enumerate(zip(x, y))]
+        return [self.land(name, (a * p << one) + (b * q << two), i) for i, (p, q) in enumerate(zip(x, y, strict=True))]
 
     def step(self, x):
         """Run one step and return the outputs."""
@@ -140,59 +141,40 @@ class Device:
     def learn(self, target, mask):
         """Compare the last outputs with their targets, and learn; where the mask is 0 nothing is learned."""
         rule, w, spot = self.meta["rule"], self.w, self.at["error"]
-        if rule["loss"] == "cross-entropy":
-            exact = [(p - goal) * mask for p, goal in zip(softmax(self.y, self.meta), target)]
-            self.e = [fit(v, spot["lo"], spot["hi"], spot["overflow"]) for v in exact]
-        else:
-            self.e = [self.land("error", (y - goal) * mask, k) for k, (y, goal) in enumerate(zip(self.y, target))]
+        y = softmax(self.y, self.meta) if rule["loss"] == "cross-entropy" else self.y
+        exact = [(y_k - goal) * mask for y_k, goal in zip(y, target, strict=True)]
+        land = y is self.y  # a softmax is rounded by its division
+        self.e = [self.land("error", v, k) if land else fit(v, spot, spot["overflow"]) for k, v in enumerate(exact)]
         if not mask:
             return
-        factored = rule["storage"] == "factored"
-        back = self.e if factored else self.sums("signal", [(w[rule["feedback"]], True, self.e)], self.n)
-        parts = {"A": ("A", self.e, self.h), "B": ("N" if factored else "B", back, self.q)}
-        parts["W"] = ("M" if factored else "W", back, self.p)
-        for group in ("A", "W", "B"):
-            if group in rule["learn"]:
-                name, post, pre = parts[group]
-                rate = self.meta["rates"][group]["mantissa"]
-                g = [self.land(f"step_{group}", rate * v, i) for i, v in enumerate(post)]
-                self.update(name, g, pre)
+        dense = rule["storage"] == "dense"
+        back = self.sums("signal", [(w[rule["feedback"]], True, self.e)], self.n) if dense else self.e
+        parts = {"A": ("A", self.e, self.h), "B": ("NB"[dense], back, self.q), "W": ("MW"[dense], back, self.p)}
+        for group in rule["learn"]:
+            name, post, pre = parts[group]
+            rate = self.meta["rates"][group]["mantissa"]
+            self.update(name, [self.land(f"step_{group}", rate * v, i) for i, v in enumerate(post)], pre)
 
     def update(self, name, g, pre):
         """Subtract g preᵀ, in the order in which the weights are numbered: W and B by the unit that sends."""
         spot, visible = self.at[name], self.at[name]["hidden"]
         stored = self.w[f"hidden_{name}"] if visible else self.w[name]
-        order = sorted(((i, j) for i in range(len(g)) for j in range(len(pre))), key=sender if name in "WB" else None)
+        order = [(i, j) for i in range(len(g)) for j in range(len(pre))]
+        if name in "WB":
+            order.sort(key=lambda pair: pair[::-1])
         for element, (i, j) in enumerate(order):
-            moved = stored[i][j] - self.round(name, g[i] * pre[j], element)
-            stored[i][j] = fit(moved, spot["lo"], spot["hi"], spot["overflow"])
+            stored[i][j] = fit(stored[i][j] - self.round(name, g[i] * pre[j], element), spot, spot["overflow"])
             if visible:
                 code = (stored[i][j] + ((1 << visible["shift"]) >> 1)) >> visible["shift"]
-                self.w[name][i][j] = fit(code, visible["lo"], visible["hi"], spot["overflow"])
-
-
-def softmax(y, meta):
-    f, fe = (int(form.rpartition(".")[2]) for form in (meta["landings"]["readout"]["format"], meta["formats"]["target"]))
-    E = []
-    for y_k in y:
-        z, s = (max(y) - y_k) * LOG2_E, f + 6
-        z = z >> s if s >= 0 else z << -s
-        E.append(math.floor(2.0 ** (16 - (z & 255) / 256) + 0.5) >> min(z >> 8, 31))
-    return [((2 * E_k << fe) + sum(E)) // (2 * sum(E)) for E_k in E]
+                self.w[name][i][j] = fit(code, visible, spot["overflow"])
 
 
 def replay(path):
-    """Return how many codes of a bundle were compared; a code that differs is an error."""
+    """Return how many codes of a bundle were compared; one that differs is an error."""
     meta, arrays = load(path)
     weights = {name.split("/")[1]: a for name, a in arrays.items() if name.startswith("weights/")}
     gold = {name.removeprefix("golden/"): a for name, a in arrays.items() if name.startswith("golden/")}
     compared = 0
-
-    def same(what, got, want):
-        nonlocal compared
-        assert got == want, f"{what}: {got} found, {want} expected"
-        compared += sum(map(len, got)) if isinstance(got[0], list) else len(got)
-
     for phase in ("inference", "learning") if meta["rule"] else ("inference",):
         device = Device(meta, weights)
         for t, x in enumerate(gold["x"]):
@@ -202,12 +184,14 @@ def replay(path):
             if meta["rule"]:
                 device.learn(gold["target"][t], gold["mask"][t] if phase == "learning" else 0)
             device.t += 1
-            for name in "hyepq" if phase == "learning" else "hy":
-                same(f"{phase}, step {t}, {name}", getattr(device, name), gold[f"{phase}/{name}"][t])
-            if phase == "learning" and t + 1 in meta["golden"]["checkpoints"]:
-                k = meta["golden"]["checkpoints"].index(t + 1)
-                for name in (n.split("/")[1] for n in gold if n.startswith("after/")):
-                    same(f"{name} after step {t}", device.w[name], gold[f"after/{name}"][k])
+            pairs = [(k, getattr(device, k), gold[f"{phase}/{k}"][t]) for k in "hyepq" if f"{phase}/{k}" in gold]
+            marks = meta["golden"]["checkpoints"]
+            for n in (n for n in gold if n.startswith("after/") and phase == "learning" and t + 1 in marks):
+                pairs += [(n, *rows) for rows in zip(device.w[n[6:]], gold[n][marks.index(t + 1)], strict=True)]
+            for name, got, want in pairs:
+                if got != want:
+                    raise ValueError(f"{phase}, step {t}, {name}: {got} found, {want} expected")
+                compared += len(got)
     return compared
 
 

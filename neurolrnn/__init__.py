@@ -4,6 +4,8 @@ from importlib import metadata as _metadata
 
 from neurolrnn import tasks, theory
 from neurolrnn.alignment import Alignment, alignment
+from neurolrnn.check import Report, check
+from neurolrnn.demands import demand_of
 from neurolrnn.errors import Divergence, InputError, NeurolrnnError
 from neurolrnn.experiment import Experiment
 from neurolrnn.export import ExportReport, export
@@ -13,6 +15,7 @@ from neurolrnn.network import Network
 from neurolrnn.precision import Precision
 from neurolrnn.profiles.profile import profile
 from neurolrnn.profiles.result import Profile
+from neurolrnn.profiles.suggest import suggest_formats
 from neurolrnn.rank_runs import rank_table, rank_variants
 from neurolrnn.reproduction import Reproduction, reproduce
 from neurolrnn.rules import BPTT, RFLO, RTRL, RULES, EProp, Rule, TruncatedBPTT, make_rule
@@ -43,6 +46,7 @@ __all__ = [
     "NeurolrnnError",
     "Precision",
     "Profile",
+    "Report",
     "Reproduction",
     "Rule",
     "Run",
@@ -53,6 +57,8 @@ __all__ = [
     "Training",
     "TruncatedBPTT",
     "alignment",
+    "check",
+    "demand_of",
     "export",
     "gradcheck",
     "gradient",
@@ -63,6 +69,7 @@ __all__ = [
     "reproduce",
     "simulate",
     "simulate_many",
+    "suggest_formats",
     "tasks",
     "theory",
 ]

@@ -57,7 +57,16 @@ def markdown(report: Report) -> str:
     parts = [f"# {head}", *([" ".join(rest)] if rest else [])]
     if report.findings:
         rows = [
-            [_HEADS[f.status], f"`{f.limit}`", f.what, f.asked, f.allowed, _linked(f.source, sources), f.grade, f.remedy]
+            [
+                _HEADS[f.status],
+                f"`{f.limit}`",
+                f.what,
+                f.asked,
+                f.allowed,
+                _linked(f.source, sources),
+                f.grade,
+                f.remedy,
+            ]
             for f in report.findings
         ]
         header = ["", "limit", "what", "asked", "allowed", "source", "grade", "way out"]

@@ -13,7 +13,7 @@ from neurolrnn.fixed_grid import Setting
 from neurolrnn.network import Network
 from neurolrnn.precision import Precision
 from neurolrnn.rule_locality import locality_of
-from neurolrnn.rules import RFLO, Rule
+from neurolrnn.rules import BPTT, RFLO, RTRL, EProp, Rule, TruncatedBPTT
 from neurolrnn.tasks.base import LOSSES, Task
 from neurolrnn.training import Training, check_rule, choose_precision
 from neurolrnn_hardware.demand import Demand
@@ -100,3 +100,32 @@ def _count(plan: Plan) -> Demand:
         variables=variables(plan),
         messages=messages(plan), arithmetic=arithmetic(plan), locality=locality_of(plan.facts),
     )  # fmt: skip
+
+
+LEARNERS: dict[str, Rule] = {
+    "RFLO, dense": RFLO(storage="dense"),
+    "RFLO, factored": RFLO(),
+    "RFLO, dense, symmetric": RFLO(storage="dense", feedback="symmetric"),
+    "truncated BPTT(1)": TruncatedBPTT(),
+    "truncated BPTT(3)": TruncatedBPTT(steps=3),
+    "e-prop, random": EProp(feedback="random"),
+    "e-prop, symmetric": EProp(),
+    "RTRL": RTRL(),
+    "BPTT": BPTT(),
+}
+"""Learners of the table of locality."""
+
+
+def locality_rows() -> list[list[str]]:
+    """Return the rows of the table of locality: learner, synapse, update, local reads, other reads.
+
+    The read-out learns in the same way in all of them and stands there once.
+    """
+    net = Network.random(2, 4, 2, leak=0.5)
+    rows: list[list[str]] = []
+    for title, rule in LEARNERS.items():
+        readout, *inner = demand_of(net, rule).locality.rows()
+        if not rows:
+            rows.append(["all, online", *readout])
+        rows += [[title if k == 0 else "", *row] for k, row in enumerate(inner)]
+    return rows

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from neurolrnn import tasks, toml_text
 from neurolrnn.errors import InputError, positive_integer
 from neurolrnn.experiment_keys import TABLES, Drawing, check_names, left_out, task_options, told
-from neurolrnn.network import KINDS, Network
+from neurolrnn.network import KINDS, Network, drawn_origin
 from neurolrnn.precision import Precision
 from neurolrnn.rules import Rule, make_rule
 from neurolrnn.tasks import TASKS, Task
@@ -196,21 +196,29 @@ class Experiment:
         return toml_text.dumps(self.to_dict())
 
     @cached_property
-    def _built(self) -> tuple[Network, Task]:
+    def _data(self) -> Task:
         with told(self.where, "task"):
-            task = tasks.load(**self.task)
-        drawn = asdict(self.network)
-        drawn["seed"] = self.seed if self.network.seed is None else self.network.seed
+            return tasks.shared(**self.task)
+
+    @property
+    def _drawing(self) -> dict[str, Any]:
+        return {**asdict(self.network), "seed": self.seed if self.network.seed is None else self.network.seed}
+
+    @cached_property
+    def _net(self) -> Network:
+        task = self._data
         with told(self.where, "network"):
-            return Network.random(task.n_in, n_out=task.n_out, **drawn), task
+            return Network.random(task.n_in, n_out=task.n_out, **self._drawing)
 
     @cached_property
     def described(self) -> dict[str, Any]:
         """What :attr:`Run.experiment <neurolrnn.Run>` will say."""
-        from neurolrnn.run import describe
+        from neurolrnn.run import describe_drawn
 
-        network, task = self._built
-        return describe(network, task, self.rule, self.precision, self.training, self.seed)
+        task, said = self._data, self._drawing
+        sizes = {"n_in": task.n_in, "n_rec": said.pop("n_rec"), "n_out": task.n_out, "leak": said.pop("leak")}
+        network = {**drawn_origin(**said), **sizes}
+        return describe_drawn(network, task, self.rule, self.precision, self.training, self.seed)
 
     @property
     def digest(self) -> str:
@@ -221,8 +229,7 @@ class Experiment:
 
     def build(self) -> tuple[Network, Task, Rule, Precision, Training, int]:
         """Draw the network, make the task, and return network, task, rule, precision, training and seed."""
-        network, task = self._built
-        return network, task, self.rule, self.precision, self.training, self.seed
+        return self._net, self._data, self.rule, self.precision, self.training, self.seed
 
     def simulate(self, progress: bool = True, checkpoint: str | Path | None = None, resume: Run | None = None) -> Run:
         """Run it; see :func:`neurolrnn.simulate`.

@@ -122,6 +122,13 @@ class Network:
         """
         return cls(A, W if isinstance(W, SparseMatrix) else SparseMatrix.from_scipy(W), B, leak)  # type: ignore[arg-type]
 
+    @classmethod
+    def from_nir(cls, source: Any, dt_seconds: float | None = None) -> Network:
+        """Return the network in a NIR file or graph; see :func:`neurolrnn.export.nir_import.read_network`."""
+        from neurolrnn.export.nir_import import read_network  # exports stand above networks; only this one looks up
+
+        return read_network(source, dt_seconds)
+
     @property
     def held(self) -> BlockMatrix | SparseMatrix | None:
         """W in the form it was made in, where that is not all n² weights: :attr:`blocks` or :attr:`sparse`."""
@@ -230,11 +237,18 @@ class Network:
             W *= radius / max(largest, np.finfo(float).tiny)
         B = rng.normal(0.0, real_number("input_scale", input_scale, at_least=0.0) / np.sqrt(n_in), (n_rec, n_in))
         A = rng.normal(0.0, real_number("output_scale", output_scale, at_least=0.0) / np.sqrt(n_rec), (n_out, n_rec))
-        origin = {
-            "kind": kind, "spectral_radius": radius, "seed": int(seed), "input_scale": float(input_scale),
-            "output_scale": float(output_scale), **({"density": float(share)} if kind == "sparse" else {}),
-        }  # fmt: skip
-        return cls(A, W, B, leak, origin)
+        return cls(A, W, B, leak, drawn_origin(kind, radius, seed, input_scale, output_scale, density))
+
+
+def drawn_origin(
+    kind: str, spectral_radius: float, seed: int, input_scale: float, output_scale: float, density: float | None
+) -> dict[str, Any]:
+    """Return the ``origin`` of a network drawn by :meth:`Network.random`: it names the network, nothing is drawn."""
+    share = float(DENSITY if density is None else density)
+    return {
+        "kind": kind, "spectral_radius": float(spectral_radius), "seed": int(seed), "input_scale": float(input_scale),
+        "output_scale": float(output_scale), **({"density": share} if kind == "sparse" else {}),
+    }  # fmt: skip
 
 
 def check_density(kind: str, density: float | None) -> None:

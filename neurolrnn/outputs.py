@@ -59,6 +59,11 @@ def picture_path(run_file: Path) -> Path:
     return path
 
 
+def profile_path(digest: str) -> Path:
+    """Return the store of a profile for which the user names none: the same profile, the same store."""
+    return _make_folder() / f"profile-{digest[:8]}.sqlite"
+
+
 def theory_path(subject: str, output: str | Path | None = None) -> Path:
     """Return the file a picture of the theory goes to, before anything is calculated.
 

@@ -68,12 +68,19 @@ def describe(
     if "seed" not in origin:
         origin["digest"] = network.digest()
     sizes = {"n_in": network.n_in, "n_rec": network.n_rec, "n_out": network.n_out, "leak": network.leak}
+    return describe_drawn({**origin, **sizes}, task, rule, precision, training, seed)
+
+
+def describe_drawn(
+    network: Mapping[str, Any], task: Task, rule: Rule, precision: Precision, training: Training, seed: int
+) -> dict[str, Any]:
+    """Return what :func:`describe` does, for a network that is said and need not be drawn."""
     described: dict[str, Any] = plain(
         {
             "schema": 1,
             "seed": seed,
             "task": {**task.options, "name": task.name, "loss": task.loss, "digest": task.digest()},
-            "network": {**origin, **sizes},
+            "network": network,
             "rule": {**rule.options(), "name": rule.name},
             "training": training.options(),
             "precision": precision.options(),

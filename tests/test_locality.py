@@ -1,17 +1,20 @@
 """What a rule declares that an update reads is all that it reads, and it reads all of it: shown by poison."""
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import poisoning
 import pytest
 from poisoning import Learner, covered, declared, finite_poison, nan_poison, read_matters
 
+from neurolrnn.demands import locality_rows
 from neurolrnn.errors import InputError
 from neurolrnn.network import Network
 from neurolrnn.precision import Precision
 from neurolrnn.rule_locality import DECLARED, declaration
 from neurolrnn.rules import BPTT, RFLO, RTRL, RULES, EProp, Rule, TruncatedBPTT
+from neurolrnn.tables import markdown_table
 from neurolrnn_hardware.locality import KINDS, LOCAL, NONLOCAL, Cells, Read
 
 N_IN, N, N_OUT = 3, 6, 2
@@ -172,3 +175,12 @@ def test_a_declaration_names_kind_and_cells():
         Read("p_j", "pre trace", ())
     read = Read("p_j", "pre trace", (Cells("memory.p", ("all", "pre")),))
     assert read.local and not replace(read, kind="history").local
+
+
+def test_table_of_the_page():
+    text = (Path(__file__).parents[1] / "docs" / "locality.md").read_text(encoding="utf-8")
+    shown = text.split("<!-- locality: begin -->\n")[1].split("\n<!-- locality: end -->")[0]
+    header = ["learner", "synapse", "update", "reads, local", "reads, not local"]
+    assert shown == markdown_table(locality_rows(), header)
+    for kind in KINDS:
+        assert f"| {kind} |" in text or f"| **{kind}** |" in text

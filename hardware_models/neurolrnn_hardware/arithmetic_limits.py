@@ -38,7 +38,8 @@ def check_arithmetic(demand: Demand, findings: Findings, leak: float | None = No
 
 def narrower(bits: int) -> str:
     """Say how a format of so many bits is written."""
-    return f"a format of {bits} bits, such as 's1.{bits - 2}'" if bits > 2 else f"a format of {bits} bit{'s' * (bits > 1)}"
+    example = f", such as 's1.{bits - 2}'" if bits > 2 else ""
+    return f"a format of {bits} bit{'s' * (bits > 1)}{example}"
 
 
 def _floating(demand: Demand, findings: Findings) -> None:

@@ -218,6 +218,7 @@ def _fact(given: Any, spec: Spec, sources: Mapping[str, str], place: str, inner:
         references=references,
         note=note,
         unlimited=unlimited,
+        stated=True,
         also=tuple(_fact(other, spec, sources, f"{place}, also {i}", True) for i, other in enumerate(also, 1)),
     )
 

@@ -113,15 +113,16 @@ class Findings:
         """Put it with an earlier one about the same limit, if there is one."""
         for i, old in enumerate(self.found):
             if (old.limit, old.status) == (new.limit, new.status):
-                merged = {k: _joined(getattr(old, k), getattr(new, k)) for k in ("what", "asked", "remedy")}
-                self.found[i] = replace(old, **merged)
+                self.found[i] = replace(
+                    old, what=_joined(old.what, new.what), asked=_joined(old.asked, new.asked),
+                    remedy=_joined(old.remedy, new.remedy),
+                )  # fmt: skip
                 return
         self.found.append(new)
 
     def named(self, limit: str) -> bool:
         """Whether the sheet says anything of a limit, be it that it is not known."""
-        fact = self.limits.fact(limit)
-        return fact.known or bool(fact.references or fact.note)
+        return self.limits.fact(limit).stated
 
 
 def _joined(old: str, new: str) -> str:

@@ -47,7 +47,11 @@ def check_learning(demand: Demand, findings: Findings) -> None:
 
 def _reads(demand: Demand, findings: Findings, connection: str) -> None:
     spikes = findings.limits.value("payload.form") == "binary"
+    # A chip that sends errors back through its read-out offers just this transport.
+    through = findings.limits.value("learning.signal_through") == "readout" and demand.sizes.steps_stored <= 1
     for kind in demand.locality.kinds_of(connection):
+        if kind == "weight transport" and through and demand.feedback == "symmetric":
+            continue
         findings.check(
             "learning.reads", lambda v, k=kind: offered(k, v, spikes), kind, f"what an update of {connection} reads",  # type: ignore[misc]
             _remedy(kind),
@@ -114,11 +118,19 @@ def _width(demand: Demand, findings: Findings) -> None:
             )  # fmt: skip
     most = findings.limits.value("learning.accumulator")
     for x in demand.arithmetic.landings:
-        if x.variable in ("A", "W", "B") and x.sum_bits and most is not None:
+        if x.variable not in ("A", "W", "B") or not x.sum_bits or most is None or x.sum_bits <= most:
+            continue
+        overflow = findings.limits.value("learning.overflow")
+        if overflow is None:
             findings.most(
                 "learning.accumulator", x.sum_bits, f"update of {x.variable} before it lands",
                 "narrower formats of trace, error and signal",
             )  # fmt: skip
+        else:
+            ends = "saturates" if overflow == "saturate" else "wraps"
+            findings.notes.append(
+                f"update of {x.variable}: {x.sum_bits} bits would hold every sum; the chip has {most} and {ends}"
+            )
 
 
 def _signal(demand: Demand, findings: Findings) -> None:

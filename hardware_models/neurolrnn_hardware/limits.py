@@ -113,5 +113,5 @@ def _read(chip: Chip, limit: str, written: str) -> Any:
 def _with(chip: Chip, limit: str, value: Any) -> Chip:
     section, name = limit.split(".")
     old: Fact[Any] = chip.fact(limit)
-    new: Fact[Any] = Fact(value, old.unit, "U", (USER,), "assumed by the user", unlimited=value is None)
+    new: Fact[Any] = Fact(value, old.unit, "U", (USER,), "assumed by the user", unlimited=value is None, stated=True)
     return replace(chip, **{section: replace(getattr(chip, section), **{name: new})})

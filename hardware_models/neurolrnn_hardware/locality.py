@@ -182,7 +182,7 @@ class Locality:
         lines = [f"{self.rule}, {self.storage}: {verdict}"]
         for s in self.synapses:
             lines.append(f"  {_name(s)}: {s.update}")
-            lines += [f"    reads {r.what}: {'' if r.local else 'NOT LOCAL, '}{r.kind}" for r in s.reads]
+            lines += [f"    reads {_words((r,))}{'' if r.local else ', NOT LOCAL'}" for r in s.reads]
         return "\n".join(lines) + "\n"
 
     def to_dict(self) -> dict[str, Any]:
@@ -198,4 +198,4 @@ def _name(s: SynapseReads) -> str:
 
 
 def _words(reads: tuple[Read, ...]) -> str:
-    return "; ".join(f"{r.what} ({r.kind})" for r in reads)
+    return "; ".join(r.what if r.what == r.kind else f"{r.what} ({r.kind})" for r in reads)

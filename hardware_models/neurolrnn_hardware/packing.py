@@ -14,7 +14,7 @@ def stored_bits(limits: Limits, bits: int, plastic: bool = False) -> int:
     The narrowest width the chip offers that holds it, and all bits where it learns; what a chip cannot hold is counted
     at the chip's own width, since it must be narrowed to be stored at all.
     """
-    own = limits.value("weight.bits")
+    own: int | None = limits.value("weight.bits")
     if own is None:
         return bits
     widths = limits.value("weight.widths")

@@ -203,8 +203,7 @@ OPTIONAL = (
 
 def counts(limit: str, limits: Limits) -> bool:
     """Whether a limit is one of this chip: named by its sheet, or one that must be known."""
-    fact = limits.fact(limit)
-    return limit not in OPTIONAL or fact.known or bool(fact.references or fact.note) or fact.grade != "U"
+    return limit not in OPTIONAL or limits.fact(limit).stated
 
 
 def chip_totals(demand: Demand, memory: int) -> list[Use]:

@@ -49,6 +49,8 @@ class Fact(Generic[T]):
         A source says that there is no such limit.
     also : tuple of Fact
         What other texts say instead.
+    stated : bool
+        Whether the sheet names it, be it to say that it is not known.
     """
 
     value: T | None = None
@@ -58,6 +60,7 @@ class Fact(Generic[T]):
     note: str = ""
     unlimited: bool = False
     also: tuple[Fact[T], ...] = ()
+    stated: bool = False
 
     @property
     def known(self) -> bool:

@@ -132,7 +132,7 @@ def _sums(plan: Plan) -> list[Variable]:
             access = (Access("update" if kind == "sum" else "episode", owner.get(name, "input"), words),)
             out.append(
                 Variable(f"{kind}_{name}", "sum", "synapse", words, plan.formats.number(f"sum_{group}"), "kept",
-                         owner.get(name, "input"), False, access, access, (array,))  # type: ignore[arg-type]
+                         owner.get(name, "input"), False, access, access, (array,))
             )  # fmt: skip
     return out
 

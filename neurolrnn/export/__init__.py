@@ -2,17 +2,30 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from neurolrnn.errors import InputError, choose, real_number
 from neurolrnn.export.losses import Change, ExportReport, Loss, LossError
 from neurolrnn.export.target import ASPECTS, TARGETS, Plan, Source, Target
-from neurolrnn.export.writing import check_path, write_file, write_folder
+from neurolrnn.export.writing import check_path, default_path, write_file, write_folder
 from neurolrnn.network import Network
 from neurolrnn.run import Run
 
-__all__ = ["ASPECTS", "TARGETS", "Change", "ExportReport", "Loss", "LossError", "Plan", "Source", "Target", "export"]
+__all__ = [
+    "ASPECTS",
+    "TARGETS",
+    "Change",
+    "ExportReport",
+    "Loss",
+    "LossError",
+    "Plan",
+    "Source",
+    "Target",
+    "default_path",
+    "export",
+]
 
 
 def export(
@@ -24,6 +37,7 @@ def export(
     dry_run: bool = False,
     inference_only: bool = False,
     dt_seconds: float | None = None,
+    announce: Callable[[ExportReport], None] | None = None,
     **options: Any,
 ) -> ExportReport:
     """Write a network, or a run with all it knows, in a form that other tools load.
@@ -46,6 +60,8 @@ def export(
         Export the network without what it learned with, on purpose, so that it does not count as a loss.
     dt_seconds : float, optional
         Duration of one step in seconds, for targets that measure time; default 0.001.
+    announce : callable, optional
+        Called with the report after the export is made and before anything is written.
     **options
         Of the target; see its module.
 
@@ -80,12 +96,14 @@ def export(
     plan = row.plan(source, **options)
     files = {name: data.encode() if isinstance(data, str) else data for name, data in plan.files.items()}
     if not row.is_folder and place is not None:
-        files = {place.name: data for data in files.values()}
+        files = dict(zip([place.name], files.values(), strict=True))  # one file, under the name that the user gave
     sizes = {name: len(data) for name, data in files.items()}
     parts = (tuple(plan.losses), tuple(plan.changes), tuple(plan.notes))
     report = ExportReport(target, place, sizes, *parts)
     if strict and not report.is_exact:
         raise LossError(report)
+    if announce is not None:
+        announce(report)
     if dry_run or place is None:
         return report
     if row.is_folder:

@@ -1,4 +1,4 @@
-"""The layout of a bundle: what its JSON and its arrays are called, described once for the writer and for docs/bundle.md."""
+"""The layout of a bundle: what its JSON and its arrays are called, once for the writer and for docs/bundle.md."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ SCHEMA = 1
 
 FIELDS: dict[str, str] = {
     "sizes": "`n_in`, `n_rec`, `n_out`",
-    "rule": "`null` if nothing learns; else `name` (`rflo`), `storage` (`factored` or `dense`), `feedback` (`R` or `A`), "
-            "`learn` (groups out of A, W, B), `update` (`online`), `loss` (`squared-error` or `cross-entropy`)",
+    "rule": "`null` if nothing learns; else `name` (`rflo`), `storage` (`factored` or `dense`), `feedback` (`R` or "
+            "`A`), `learn` (groups out of A, W, B), `update` (`online`), `loss` (`squared-error` or `cross-entropy`)",
     "constants": "`gain` (α), `keep` (1 - α), `decay` (ŵ): integers with `decay_bits` fraction bits",
     "decay_bits": "fraction bits of the constants",
     "rates": "per learned group `mantissa` and `frac_bits`: η = mantissa · 2^-frac_bits",
-    "accumulator": "`null`: exact sums, which fit `accumulator_bits` bits; else `width` and `overflow`, applied after "
-                   "every product in the order of the sum",
+    "accumulator": "`null`: exact sums, which fit `accumulator_bits` bits; else `lo`, `hi` and `overflow`, applied "
+                   "after every product in the order of the sum",
     "accumulator_bits": "bits with sign that hold every intermediate result",
     "noise": "`mode` (`element`, `shared`, `lfsr`), `random_bits`, `seed`; used where a landing rounds at random",
-    "formats": "format of `input`, of `target`, and of every array `weights/*`",
+    "formats": "format of `input`, `readout`, `target` and of every array `weights/*`",
     "landings": "per variable how results come to rest, see below; in the order of a step",
     "golden": "`steps`, `checkpoints` (numbers of steps done), `events` (results outside their range while learning)",
     "losses": "what the export left behind or rounded, in words",
@@ -92,6 +92,7 @@ def meta(design: Design, gold: Golden, origin: dict[str, Any]) -> dict[str, Any]
         }  # fmt: skip
     formats = {"input": numbers.format_of("input"), "target": numbers.format_of("target")}
     formats |= {name: design.form(name) for name in design.codes}
+    formats["readout"] = design.spots["readout"].format
     used = [design.spots[name] for name in design.landings]
     declared = design.accumulator
     return {
@@ -102,7 +103,9 @@ def meta(design: Design, gold: Golden, origin: dict[str, Any]) -> dict[str, Any]
         "rates": {
             g: {"mantissa": numbers.rates[g].mantissa, "frac_bits": numbers.rates[g].frac_bits} for g in design.learns
         },
-        "accumulator": None if declared is None else {"width": declared[1], "overflow": declared[0]},
+        "accumulator": None if declared is None else {
+            "lo": -(1 << (declared[1] - 1)), "hi": (1 << (declared[1] - 1)) - 1, "overflow": declared[0],
+        },
         "accumulator_bits": 1 + max(spot.bits for spot in used),
         "noise": {"mode": design.precision.noise, "random_bits": design.random_bits, "seed": s.seed},
         "formats": {k: str(v) for k, v in formats.items()},

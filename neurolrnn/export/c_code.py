@@ -210,5 +210,5 @@ def _sizes(files: dict[str, str], name: str, compiler: str | None) -> list[str]:
                 return [f"{compiler} could not compile it: {done.stderr.strip().splitlines()[0]}"]
             told = subprocess.run([size, f"{part}.o"], cwd=folder, capture_output=True, text=True, check=True)
             found.append([int(field) for field in told.stdout.splitlines()[1].split()[:3]])
-    (text, data, bss), (_, _, device) = found
-    return [f"{compiler} -Os: {text} bytes .text with tables, {data} .data, {bss} .bss; {device} bytes RAM per device"]
+    (code, data, bss), (_, _, device) = found
+    return [f"{compiler} -Os: {code} bytes .text with tables, {data} .data, {bss} .bss; {device} bytes RAM per device"]

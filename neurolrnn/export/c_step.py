@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from neurolrnn.export.c_text import exact, integer, number, stored, table
+from neurolrnn.export.c_text import exact, fit, integer, number, stored, table
 from neurolrnn.export.integers import Design, Spot
 from neurolrnn_kernels.fixed import EXP2, LOG2_E
 
@@ -32,6 +32,11 @@ DOWN = """/* floor(v / 2^s); C leaves the right shift of a negative number to th
 static int{bits}_t down{bits}(int{bits}_t v, int s)
 {{
     return v < 0 ? -(((-(v + 1)) >> s) + 1) : v >> s;
+}}
+"""
+FIT = """static int{bits}_t fit{bits}(int{bits}_t v, int{bits}_t lo, int{bits}_t hi)
+{{
+    return v < lo ? lo : v > hi ? hi : v;
 }}
 """
 ADD = """/* One product more in an accumulator of {width} bits, which {does}. */
@@ -66,7 +71,9 @@ class Steps:
         self.moving = {design.learned(group) for group in design.learns}
         self.noise = design.precision.noise
         self.softmax = bool(design.learns) and design.setting.loss == "cross-entropy"
-        self.landings = [s for s in (design.spots[k] for k in design.landings) if not (self.softmax and s.name == "error")]
+        self.landings = [
+            s for s in (design.spots[k] for k in design.landings) if not (self.softmax and s.name == "error")
+        ]
         self.random = [spot for spot in self.landings if spot.is_random]
 
     # --- memory
@@ -126,7 +133,7 @@ class Steps:
     def start(self) -> str:
         """Return the body of power-up, with declarations first."""
         matrices = [key for key in self.d.codes if key.removeprefix("hidden_") in self.moving]
-        lines = ["    int i, j;\n"] if matrices else []
+        lines = ["    int i, j;\n"] if matrices else ["    int i;\n"] if self.d.learns else []
         if self.random and self.noise != "lfsr":
             lines.append("    d->step_low = UINT32_C(0xffffffff); /* the first step is number 0 */\n")
             lines.append("    d->step_high = UINT32_C(0xffffffff);\n")
@@ -140,7 +147,7 @@ class Steps:
                 f"            d->{key}[i][j] = {first};\n"
             )
         if self.d.learns:
-            lines.append("    {\n        int k;\n        for (k = 0; k < N_OUT; k++)\n            d->e[k] = 0;\n    }\n")
+            lines.append("    for (i = 0; i < N_OUT; i++)\n        d->e[i] = 0;\n")
         return "".join(lines)
 
     # --- helpers
@@ -153,19 +160,15 @@ class Steps:
         if "draw(" in text:
             found.append(DRAW)
         found += [DOWN.format(bits=bits) for bits in (32, 64) if f"down{bits}(" in text]
+        found += [FIT.format(bits=bits) for bits in (32, 64) if f"fit{bits}(" in text]
         declared = self.d.accumulator
         for bits in (32, 64):
             if declared is not None and f"add{bits}(" in text:
                 how, width = declared
                 kind, low, high = f"int{bits}_t", -(1 << (width - 1)), (1 << (width - 1)) - 1
-                if how == "saturate":
-                    lo, hi = number(low, kind), number(high, kind)
-                    fitted = f"sum < {lo} ? {lo} : sum > {hi} ? {hi} : sum"
-                else:
-                    mask = f"UINT{bits}_C({(1 << width) - 1})"
-                    fitted = f"{number(low, kind)} + ({kind})((u{kind})(sum - {number(low, kind)}) & {mask})"
-                does = "saturates" if how == "saturate" else "wraps"
-                found.append(ADD.format(bits=bits, width=width, does=does, fitted=fitted))
+                found.append(
+                    ADD.format(bits=bits, width=width, does=f"{how}s", fitted=fit("sum", low, high, how, kind))
+                )
         if self.softmax:
             s = self.d.spots["readout"].format.frac_bits + 6
             shifted = f"z >>= {s};" if s > 0 else f"z *= INT64_C({1 << -s});"
@@ -206,7 +209,9 @@ class Steps:
             body += self._blend("input_trace", "q", c["decay"], "d->q", c["gain"], "x", "N_IN")
         terms = [("W", "i", "j", "d->h", "N_REC"), ("B", "i", "j", "x", "N_IN")]
         if d.factored:
-            body += self._sums("coupling", "z", [("M", "i", "j", "d->h", "N_REC"), ("N", "i", "j", "x", "N_IN")], "N_OUT")
+            body += self._sums(
+                "coupling", "z", [("M", "i", "j", "d->h", "N_REC"), ("N", "i", "j", "x", "N_IN")], "N_OUT"
+            )
             terms.append(("R", "j", "i", "d->z", "N_OUT"))
         body += self._sums("current", "u", terms, "N_REC")
         body += self._blend("state", "h", c["keep"], "d->h", c["gain"], "d->u", "N_REC")
@@ -233,7 +238,9 @@ class Steps:
             lines.append(f"        for (j = 0; j < {count}; j++)\n")
             if lift:
                 product += f" * {number(1 << lift, kind)}"
-            lines.append(f"            sum += {product};\n" if exactly else f"            sum = add{bits}(sum, {product});\n")
+            lines.append(
+                f"            sum += {product};\n" if exactly else f"            sum = add{bits}(sum, {product});\n"
+            )
         lines.append(f"        d->{out}[i] = land_{name}(sum{self._word(spot, '(uint32_t)i')});\n    }}\n")
         return "".join(lines)
 
@@ -244,8 +251,8 @@ class Steps:
         if not self.d.learns:
             return ""
         return (
-            f"\n/* Learn from the outputs of the last step; target 0 (NULL) where there is none, so that random bits stay in\n"
-            f"   step. Call it once after every step. */\n"
+            f"\n/* Learn from the outputs of the last step. Call it once after every step, with target 0 where there\n"
+            f"   is none: shift registers then stay in step. */\n"
             f"void {self.name}_learn({self.name}_device *d, const {self.name}_target *target);\n"
         )
 
@@ -281,11 +288,7 @@ class Steps:
                 f"{self._stream(spot)}    for (i = 0; i < N_OUT; i++)\n"
                 f"        d->e[i] = land_error({value}{self._word(spot, '(uint32_t)i')});\n"
             )
-        f = spot.format.frac_bits
-        lo, hi = number(spot.lo), number(spot.hi)
-        v = f"(v < {lo} ? {lo} : v > {hi} ? {hi} : v)"
-        if spot.overflow == "wrap":
-            v = f"({lo} + (int32_t)(((uint32_t)v - (uint32_t){lo}) & {spot.hi - spot.lo}u))"
+        f, v = spot.format.frac_bits, fit("v", spot.lo, spot.hi, spot.overflow, "int64_t")
         return f"""    if (target) {{
         int32_t top = d->y[0];
         int64_t whole = 0;
@@ -296,7 +299,7 @@ class Steps:
             whole += d->share[i];
         }}
         for (i = 0; i < N_OUT; i++) {{
-            int32_t v = (int32_t)((d->share[i] * INT64_C({2 << f}) + whole) / (2 * whole)) - target[i];
+            int64_t v = (d->share[i] * INT64_C({2 << f}) + whole) / (2 * whole) - target[i];
             d->e[i] = ({out}){v};
         }}
     }} else {{
@@ -337,7 +340,8 @@ class Steps:
         kind = exact(self.d.spots[group])
         element = "(uint32_t)j * N_REC + (uint32_t)i"
         return (
-            f"{self._streams(group)}    for (i = 0; i < N_REC; i++)\n        d->g_{group}[i] = {self._rate(group, 'l')};\n"
+            f"{self._streams(group)}    for (i = 0; i < N_REC; i++)\n"
+            f"        d->g_{group}[i] = {self._rate(group, 'l')};\n"
             f"    for (j = 0; j < {size}; j++)\n        for (i = 0; i < N_REC; i++)\n"
             f"            {self._move(group, 'i', 'j', f'({kind})d->g_{group}[i] * d->{pre}[j]', element)}"
         )

@@ -41,50 +41,49 @@ def exact(spot: Spot) -> str:
     return "int64_t" if spot.wide else "int32_t"
 
 
+def plain(value: int) -> str:
+    """Return an integer as C can write it, where its type does not matter."""
+    return "(-2147483647 - 1)" if value == -(1 << 31) else str(value)
+
+
 def number(value: int, kind: str = "int32_t") -> str:
-    """Return a constant of a type; the most negative ones cannot be written as such in C."""
-    if kind == "int64_t":
-        return f"(-INT64_C({-value - 1}) - 1)" if value < 0 else f"INT64_C({value})"
-    if kind == "uint32_t":
-        return f"UINT32_C({value})"
-    return f"(-INT32_C({-value - 1}) - 1)" if value < 0 else f"INT32_C({value})"
+    """Return a constant of a type; there is none for the smallest integer of a type, only the one above."""
+    macro = kind.removesuffix("_t").upper() + "_C"
+    if value == -(1 << 31) and kind == "int32_t":
+        return f"(-{macro}({-value - 1}) - 1)"
+    return f"(-{macro}({-value}))" if value < 0 else f"{macro}({value})"
 
 
 def table(name: str, kind: str, codes: Codes, sizes: Iterable[str], comment: str = "") -> str:
     """Return a constant array of codes."""
-    flat = [str(int(c)) for c in codes.ravel()]
-    if kind in ("int32_t", "int64_t"):
-        flat = [number(int(c), kind) if int(c) == -(1 << 31) else str(int(c)) for c in codes.ravel()]
     if codes.ndim == 2:
-        rows = [textwrap.fill(", ".join(map(str, row.tolist())), FILL, initial_indent="    {", subsequent_indent="     ")
-                + "}" for row in codes]  # fmt: skip
-        if any(int(c) == -(1 << 31) for c in codes.ravel()):
-            rows = [row.replace("-2147483648", number(-(1 << 31))) for row in rows]
+        rows = [_filled(row, "    {", "     ") + "}" for row in codes]
         body = ",\n".join(rows)
     else:
-        body = textwrap.fill(", ".join(flat), FILL, initial_indent="    ", subsequent_indent="    ")
+        body = _filled(codes, "    ", "    ")
     shape = "".join(f"[{size}]" for size in sizes)
     told = f"/* {comment} */\n" if comment else ""
     return f"{told}static const {kind} {name}{shape} = {{\n{body}\n}};\n"
 
 
+def _filled(codes: Codes, first: str, others: str) -> str:
+    text = ", ".join(plain(int(code)) for code in codes.ravel())
+    return textwrap.fill(text, FILL, initial_indent=first, subsequent_indent=others)
+
+
 def landing(design: Design, spot: Spot, name: str) -> str:
-    """Return the function ``land_<name>``: one exact number comes to rest; updates are rounded only, see ``move``."""
+    """Return the function ``land_<name>``: one exact number comes to rest; an update is rounded only, see ``move``."""
     kind, update = exact(spot), spot.name in "AWBMN"
     argument = ", uint32_t word" if spot.is_random else ""
     lines = _rounding(design, spot, kind)
-    what = f"{spot.fine or spot.format}, {spot.rounding}"
+    what = f"{spot.fine or spot.format}, {spot.rounding}, {spot.overflow}"
     if update:
-        out, does, last = kind, "rounds an update on the grid of", "    return v;\n"
-        title = f"round_{name}"
+        out, title, last = kind, f"round_{name}", "    return v;\n"
     else:
-        out, does, title = stored(spot), "brings a sum to rest in", f"land_{name}"
-        last = f"    return ({out}){_fit('v', spot.lo, spot.hi, spot.overflow, kind)};\n"
-        what += f", {spot.overflow}"
+        out, title = stored(spot), f"land_{name}"
+        last = f"    return ({out}){fit('v', spot.lo, spot.hi, spot.overflow, kind)};\n"
     drop = f"{spot.shift} bits dropped" if spot.shift > 0 else f"{-spot.shift} bits appended" if spot.shift else "as is"
-    return (
-        f"/* {does.capitalize()} {name}: {what}, {drop} */\nstatic {out} {title}({kind} v{argument})\n{{\n{lines}{last}}}\n"
-    )
+    return f"/* {name}: {what}, {drop}. */\nstatic {out} {title}({kind} v{argument})\n{{\n{lines}{last}}}\n"
 
 
 def move(spot: Spot, name: str) -> str:
@@ -93,15 +92,15 @@ def move(spot: Spot, name: str) -> str:
     argument, given = (", uint32_t word", ", word") if spot.is_random else ("", "")
     if spot.fine is None:
         body = f"    v = (({kind})*weight) - round_{name}(v{given});\n"
-        body += f"    *weight = ({out}){_fit('v', spot.lo, spot.hi, spot.overflow, kind)};\n"
+        body += f"    *weight = ({out}){fit('v', spot.lo, spot.hi, spot.overflow, kind)};\n"
         return f"static void move_{name}({out} *weight, {kind} v{argument})\n{{\n{body}}}\n"
     fine = integer(spot.fine.lo, spot.fine.hi)
     form, s = spot.format, spot.visible_shift
     body = f"    v = (({kind})*fine) - round_{name}(v{given});\n"
-    body += f"    v = {_fit('v', spot.lo, spot.hi, spot.overflow, kind)};\n    *fine = ({fine})v;\n"
+    body += f"    v = {fit('v', spot.lo, spot.hi, spot.overflow, kind)};\n    *fine = ({fine})v;\n"
     if s:
         body += f"    v = {_down(kind)}(v + {1 << (s - 1)}, {s});\n"
-    body += f"    *weight = ({out}){_fit('v', form.lo, form.hi, spot.overflow, kind)};\n"
+    body += f"    *weight = ({out}){fit('v', form.lo, form.hi, spot.overflow, kind)};\n"
     return f"static void move_{name}({out} *weight, {fine} *fine, {kind} v{argument})\n{{\n{body}}}\n"
 
 
@@ -109,12 +108,13 @@ def _down(kind: str) -> str:
     return "down64" if kind == "int64_t" else "down32"
 
 
-def _fit(v: str, lo: int, hi: int, overflow: str, kind: str) -> str:
-    low, high = number(lo, kind), number(hi, kind)
+def fit(v: str, lo: int, hi: int, overflow: str, kind: str) -> str:
+    """Return the expression that brings ``v`` into a range."""
+    bits = 64 if kind == "int64_t" else 32
     if overflow == "saturate":
-        return f"({v} < {low} ? {low} : {v} > {high} ? {high} : {v})"
-    unsigned = "u" + kind
-    return f"({low} + ({kind})((({unsigned})({v} - {low})) & {hi - lo}u))"
+        return f"fit{bits}({v}, {plain(lo)}, {plain(hi)})"
+    low, unsigned = number(lo, kind), "u" + kind
+    return f"({low} + ({kind})(({unsigned})({v} - {low}) & {number(hi - lo, unsigned)}))"
 
 
 def _rounding(design: Design, spot: Spot, kind: str) -> str:

@@ -235,7 +235,9 @@ def resolve(
     told = "squared-error" if run is None else str(run.experiment["task"]["loss"])
     loss = choose("loss", loss or told, LOSSES)
     given = _precision(source, precision)
-    chosen = given if noise is None else Precision.from_dict({**given.options(), "noise": choose("noise", noise, NOISES)})
+    chosen = (
+        given if noise is None else Precision.from_dict({**given.options(), "noise": choose("noise", noise, NOISES)})
+    )
     if learning_rate is not None:
         training = replace(training, learning_rate=learning_rate)
     losses: list[Loss] = []

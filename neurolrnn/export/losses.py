@@ -127,7 +127,7 @@ class ExportReport:
         }  # fmt: skip
 
     def __str__(self) -> str:
-        parts = [f"{self.target}: {'written to' if self.written else 'would be written to'} {self.path or 'a file'}"]
+        parts = [f"{self.target}: {'written to' if self.written else 'to be written to'} {self.path or 'a file'}"]
         if self.losses:
             rows = [[x.what, x.why, x.remedy] for x in self.losses]
             parts.append(text_table(rows, ("not held", "because", "way out")))
@@ -140,7 +140,8 @@ class ExportReport:
             parts.append(text_table(rows, heads, "llllllr"))
         if self.is_exact:
             parts.append("nothing is left out and nothing is rounded")
-        parts += [f"note: {note}" for note in self.notes]
+        if self.notes:
+            parts.append("\n".join(f"note: {note}" for note in self.notes))
         return "\n\n".join(parts)
 
 

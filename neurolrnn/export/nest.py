@@ -16,8 +16,7 @@ import numpy as np
 from neurolrnn.errors import InputError, real_number
 from neurolrnn.export.losses import Change
 from neurolrnn.export.nir_dialects import SMALL_TAU
-from neurolrnn.export.nir_graph import DT_SECONDS, check_size
-from neurolrnn.export.target import Plan, Source
+from neurolrnn.export.target import DT_SECONDS, Plan, Source
 
 TIC_MS = 1e-3
 """NEST's own unit of time; a resolution is a whole number of them."""
@@ -38,7 +37,7 @@ def plan(source: Source, *, dt_seconds: float = DT_SECONDS) -> Plan:
     InputError
         If NEST has no such resolution.
     """
-    check_size(source)
+    source.check_dense()
     net = source.network
     dt_ms = 1e3 * real_number("dt_seconds", dt_seconds, above=0.0)
     tics = dt_ms / TIC_MS
@@ -47,8 +46,8 @@ def plan(source: Source, *, dt_seconds: float = DT_SECONDS) -> Plan:
     dt_ms = round(round(tics) * TIC_MS, 3)
     tau = dt_ms * (SMALL_TAU if net.leak == 1.0 else -1.0 / math.log1p(-net.leak))
     leak = -math.expm1(-dt_ms / tau)
-    template = resources.files("neurolrnn.export").joinpath("templates", "nest_network.py").read_text(encoding="utf-8")
-    script = template.replace("@DT_MS@", repr(dt_ms)).replace("@TAU_MS@", repr(tau))
+    template = resources.files("neurolrnn.export") / "templates" / "nest_network.py.txt"
+    script = template.read_text(encoding="utf-8").replace("@DT_MS@", repr(dt_ms)).replace("@TAU_MS@", repr(tau))
     arrays = io.BytesIO()
     np.savez(arrays, A=net.A, W=net.W, B=net.B)
     losses = source.learning_loss("NEST's rate connections do not learn")

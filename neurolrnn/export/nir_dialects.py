@@ -14,14 +14,18 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-from numpy.typing import DTypeLike, NDArray
+from numpy.typing import NDArray
 
 from neurolrnn.errors import InputError
 from neurolrnn.network import Network
 
 Array = NDArray[Any]
+Float = np.dtype[np.floating[Any]]
 SMALL_TAU = 2.0**-10
 """Time constant, in steps, for α = 1 where the decay is exp(-1/τ): exp(-1024) is 0 in double precision."""
+
+
+STEPWISE = "{} keeps states in its layers: call it with one step of one sequence at a time, and hand its state on"
 
 
 @dataclass(frozen=True, eq=False)
@@ -72,7 +76,7 @@ class Reading:
     notes: list[str] = field(default_factory=list)
 
 
-def cast(name: str, values: Any, dtype: DTypeLike) -> Array:
+def cast(name: str, values: Any, dtype: Float) -> Array:
     """Return values in a dtype; those beyond its range are refused, not clipped.
 
     Raises
@@ -84,31 +88,31 @@ def cast(name: str, values: Any, dtype: DTypeLike) -> Array:
         out = np.ascontiguousarray(np.asarray(values).astype(dtype))
     if not np.isfinite(out).all():
         largest = float(np.abs(values).max())
-        raise InputError(f"{name} holds {largest:.3g}, which {np.dtype(dtype)} cannot; take dtype = 'float64'")
+        raise InputError(f"{name} holds {largest:.3g}, which {dtype} cannot; take dtype = 'float64'")
     return out
 
 
-def _float(value: float, dtype: DTypeLike) -> float:
-    return float(np.dtype(dtype).type(value))
+def _float(value: float, dtype: Float) -> float:
+    return float(dtype.type(value))
 
 
-def exact_quotient(whole: float, part: float, dtype: DTypeLike) -> float:
+def exact_quotient(whole: float, part: float, dtype: Float) -> float:
     """Return the number t of a dtype for which whole/t comes nearest to ``part``; often the quotient is exact."""
-    kind = np.dtype(dtype).type
+    kind = dtype.type
     guess = kind(whole / part)
     near = [guess, np.nextafter(guess, kind(0)), np.nextafter(guess, kind(np.inf))]
     return float(min(near, key=lambda t: abs(whole / float(t) - part)))
 
 
-def euler(net: Network, dt: float, dtype: DTypeLike) -> Reading:
+def euler(net: Network, dt: float, dtype: Float) -> Reading:
     """Forward Euler, ``v += dt/τ ((v_leak - v) + r I)``: τ = dt/α and r = 1, weights as they are."""
     tau = exact_quotient(dt, net.leak, dtype)
     B, W, A = (cast(k, m, dtype) for k, m in (("B", net.B), ("W", net.W), ("A", net.A)))
     notes = []
     if net.leak == 1.0:
         notes.append(
-            "leak = 1: τ equals dt, so one Euler step replaces the whole state; a tool that integrates exactly, or with "
-            "another dt, would keep some of it"
+            "leak = 1: τ equals dt, so one Euler step replaces the whole state; a tool that integrates exactly, or "
+            "with another dt, would keep some of it"
         )
     return Reading(
         B, W, A, tau, 1.0, dt / tau, B.astype(np.float64), W.astype(np.float64),
@@ -117,12 +121,12 @@ def euler(net: Network, dt: float, dtype: DTypeLike) -> Reading:
     )  # fmt: skip
 
 
-def sinabs(net: Network, dt: float, dtype: DTypeLike) -> Reading:
+def sinabs(net: Network, dt: float, dtype: Float) -> Reading:
     """Decay exp(-1/τ) with τ in steps and no factor on the input: αW and αB; Affine nodes only."""
     tau = _float(SMALL_TAU if net.leak == 1.0 else -1.0 / math.log1p(-net.leak), dtype)
     leak = -math.expm1(-1.0 / tau)
     B, W, A = (cast(k, m, dtype) for k, m in (("B", net.leak * net.B), ("W", net.leak * net.W), ("A", net.A)))
-    notes = ["sinabs keeps the state in its layers: call it step by step, one sequence at a time, and hand its state on"]
+    notes = [STEPWISE.format("sinabs")]
     if net.leak == 1.0:
         notes.append(f"leak = 1: no τ decays at once, so τ = {SMALL_TAU:g} steps, whose decay exp(-1024) is 0")
     return Reading(
@@ -131,7 +135,7 @@ def sinabs(net: Network, dt: float, dtype: DTypeLike) -> Reading:
     )  # fmt: skip
 
 
-def rockpool(net: Network, dt: float, dtype: DTypeLike) -> Reading:
+def rockpool(net: Network, dt: float, dtype: Float) -> Reading:
     """Rockpool's exponential synapse, ``v = β (v + I)``, β = exp(-1/(1+r)), τ cast to a whole number.
 
     β (I + W') must be the transition ``(1-α) I + α W``, which it is for every β > 0 with W' = transition/β - I and
@@ -149,7 +153,7 @@ def rockpool(net: Network, dt: float, dtype: DTypeLike) -> Reading:
     )  # fmt: skip
     meant_W = (beta * W.astype(np.float64) + (beta - keep) * eye) / net.leak
     rest = "" if wanted == keep else f", diagonal {(keep - wanted) / wanted:+.3g}"
-    notes = ["rockpool keeps the state in its layers: call it step by step and hand its state on"]
+    notes = [STEPWISE.format("rockpool")]
     if net.leak == 1.0:
         notes.append("leak = 1: β = 1/2, and a diagonal of -1 in W takes the rest of the old state away")
     return Reading(
@@ -160,7 +164,7 @@ def rockpool(net: Network, dt: float, dtype: DTypeLike) -> Reading:
     )  # fmt: skip
 
 
-def spyx(net: Network, dt: float, dtype: DTypeLike) -> Reading:
+def spyx(net: Network, dt: float, dtype: Float) -> Reading:
     """Spyx's recurrent LIF, ``V = β V + I + W' s``, in a subgraph of four nodes, with threshold 0 and αW, αB.
 
     Its neuron spikes; only after its activation is set to the identity is s = V and the network linear.
@@ -178,8 +182,9 @@ def spyx(net: Network, dt: float, dtype: DTypeLike) -> Reading:
     )  # fmt: skip
 
 
-Dialect = Callable[[Network, float, DTypeLike], Reading]
+Dialect = Callable[[Network, float, Float], Reading]
 DIALECTS: dict[str, Dialect] = {
     "standard": euler, "nir104": euler, "sinabs": sinabs, "rockpool": rockpool, "spyx": spyx,
 }  # fmt: skip
-"""Ways of writing a network, by the tool that reads it; ``nir104`` is the standard for nir up to 1.0.4."""
+"""Ways of writing a network, by the tool that reads it. ``nir104`` is for nir up to 1.0.4, which sinabs and rockpool
+ask for: what is standard here holds nothing that came later, so it is the same."""

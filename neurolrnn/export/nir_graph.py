@@ -1,6 +1,6 @@
 """Target ``nir``: a flat graph of the neuromorphic intermediate representation, in HDF5.
 
-``input -> B -> state -> A -> output`` with ``state -> W -> state``: B, W and A are Linear nodes (or Affine with bias 0),
+``input -> B -> state -> A -> output`` with ``state -> W -> state``: B, W and A are Linear nodes (or Affine, bias 0),
 ``state`` is one LI node whose parameters are full vectors. NIR stores no time step, integrator, leak, number format or
 learning rule; they stand in the metadata of the graph, as numbers and as JSON text.
 Source: Pedersen et al., Neuromorphic intermediate representation, Nature Communications 15, 8122 (2024).
@@ -8,31 +8,27 @@ Source: Pedersen et al., Neuromorphic intermediate representation, Nature Commun
 
 from __future__ import annotations
 
+import inspect
 import io
 import json
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import DTypeLike
 
-from neurolrnn.errors import InputError, choose, real_number
+from neurolrnn.errors import choose, real_number
 from neurolrnn.export.losses import Change, Loss
-from neurolrnn.export.nir_dialects import DIALECTS, Reading
-from neurolrnn.export.target import Plan, Source
+from neurolrnn.export.nir_dialects import DIALECTS, Float, Reading
+from neurolrnn.export.target import DT_SECONDS, Plan, Source
 
 if TYPE_CHECKING:
     import nir
 
 DTYPES = ("float32", "float64")
-DT_SECONDS = 1e-3
-"""Duration of a step where none is given."""
 SCHEMA = 1
 """Version of the metadata."""
 
 
-def plan(
-    source: Source, *, dialect: str = "standard", dtype: str = "float32", dt_seconds: float = DT_SECONDS
-) -> Plan:
+def plan(source: Source, *, dialect: str = "standard", dtype: str = "float32", dt_seconds: float = DT_SECONDS) -> Plan:
     """Plan a NIR file.
 
     Parameters
@@ -54,10 +50,11 @@ def plan(
     choose("dialect", dialect, DIALECTS)
     choose("dtype", dtype, DTYPES)
     dt = real_number("dt_seconds", dt_seconds, above=0.0)
-    kind = np.dtype(dtype)
+    kind: Float = np.dtype(dtype)
+    source.check_dense()
     net = source.network
     reading = DIALECTS[dialect](net, dt, kind)
-    content = _to_bytes(build(source, reading, dialect, kind, dt), old=dialect == "nir104")
+    content = _to_bytes(build(source, reading, dialect, kind, dt))
     losses = source.learning_loss("NIR describes what a network is, not how it learns; it is named in the metadata")
     losses += source.format_loss(
         "NIR calculates in floating point; formats are named in the metadata", "the bundle holds them exactly"
@@ -66,7 +63,7 @@ def plan(
     return Plan({"network.nir": content}, losses, _changes(source, reading, kind), _notes(source, reading))
 
 
-def build(source: Source, reading: Reading, dialect: str, dtype: DTypeLike, dt: float) -> nir.NIRGraph:
+def build(source: Source, reading: Reading, dialect: str, dtype: Float, dt: float) -> nir.NIRGraph:
     """Return the graph of a network as a dialect writes it."""
     import nir
 
@@ -104,9 +101,15 @@ def build(source: Source, reading: Reading, dialect: str, dtype: DTypeLike, dt: 
             ("state.input", "state.lif"), ("state.lif", "state.w_rec"), ("state.w_rec", "state.lif"),
             ("state.lif", "state.output"),
         ]  # fmt: skip
-        nodes["state"] = nir.NIRGraph(inner, loop, type_check=False)
-    # The check of types follows every edge; nir 1.0.8 takes a subgraph's type to be named after its nodes and fails.
-    return nir.NIRGraph(nodes, edges, metadata=metadata(source, reading, dialect, dt), type_check=not reading.nested)
+        nodes["state"] = nir.NIRGraph(inner, loop, **without_check(nir.NIRGraph))
+    # nir 1.0.8 takes the ports of a subgraph to be named after its nodes, so its check of types fails there.
+    unchecked = without_check(nir.NIRGraph) if reading.nested else {}
+    return nir.NIRGraph(nodes, edges, metadata=metadata(source, reading, dialect, dt), **unchecked)
+
+
+def without_check(function: Any) -> dict[str, bool]:
+    """Return the option that turns nir's own check of types off; nir up to 1.0.4 has neither."""
+    return {"type_check": False} if "type_check" in inspect.signature(function).parameters else {}
 
 
 def metadata(source: Source, reading: Reading, dialect: str, dt: float) -> dict[str, Any]:
@@ -126,27 +129,26 @@ def metadata(source: Source, reading: Reading, dialect: str, dt: float) -> dict[
     return rows
 
 
-def _to_bytes(graph: nir.NIRGraph, old: bool) -> bytes:
+def _to_bytes(graph: nir.NIRGraph) -> bytes:
     import nir
 
     buffer = io.BytesIO()
-    nir.write(buffer, graph)  # type: ignore[arg-type]  # any binary file will do
+    nir.write(buffer, graph)
     return buffer.getvalue()
 
 
-def _changes(source: Source, reading: Reading, dtype: np.dtype[Any]) -> list[Change]:
+def _changes(source: Source, reading: Reading, dtype: Float) -> list[Change]:
     net = source.network
-    rounded = f"rounded to {dtype.name}"
-    changes = []
     pairs = (("B", net.B, reading.meant_B), ("W", net.W, reading.meant_W), ("A", net.A, reading.A.astype(np.float64)))
+    changes = []
     for name, before, after in pairs:
-        how = [reading.folded] if reading.folded and name != "A" else []
-        if not how and np.array_equal(before, after):
-            continue
+        parts = {}
+        if reading.folded and name != "A":
+            parts[reading.folded] = "the tool's own step has another factor there"
         if not np.array_equal(before, after):
-            how.append(rounded)
-        why = reading.integrator.split(",")[0] + " has no such factor" if len(how) > 1 or how != [rounded] else "dtype"
-        changes.append(Change.between(name, ", ".join(how), why, before, after))
+            parts[f"rounded to {dtype.name}"] = f"the file holds {dtype.name}"
+        if parts:
+            changes.append(Change.between(name, ", ".join(parts), ", ".join(parts.values()), before, after))
     changes.append(Change.between("leak α", reading.how_leak, "NIR holds a time constant", net.leak, reading.leak))
     return changes
 
@@ -157,19 +159,3 @@ def _notes(source: Source, reading: Reading) -> list[str]:
     if source.network.sparse is not None:
         notes.append("NIR's Linear is dense: missing synapses are written as weights of 0")
     return notes + reading.notes
-
-
-def check_size(source: Source, limit: int = 2**31) -> None:
-    """Refuse a network whose dense W would not fit a file of reasonable size.
-
-    Raises
-    ------
-    InputError
-        If W has more bytes than ``limit``.
-    """
-    size = 8 * source.network.n_rec**2
-    if size > limit:
-        raise InputError(
-            f"n_rec = {source.network.n_rec}: this target writes all n² weights, {size / 2**30:.1f} GiB; the run file "
-            f"holds large networks in their own form"
-        )

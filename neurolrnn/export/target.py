@@ -24,6 +24,9 @@ from neurolrnn.rules import Rule, make_rule
 from neurolrnn.run import Run
 from neurolrnn.training import Training
 
+DT_SECONDS = 1e-3
+"""Duration of a step, s, where a target measures time and none is given."""
+
 
 @dataclass(frozen=True, eq=False)
 class Source:
@@ -92,6 +95,21 @@ class Source:
         """Whether the run was in fixed point, so that its weights are codes of a format."""
         return self.precision is not None and self.precision.is_fixed
 
+    def check_dense(self, limit: int = 2**31) -> None:
+        """Refuse a network of so many units that all n² weights, as this target writes them, are no sensible file.
+
+        Raises
+        ------
+        InputError
+            If W in float64 has more bytes than ``limit``.
+        """
+        size = 8 * self.network.n_rec**2
+        if size > limit:
+            raise InputError(
+                f"n_rec = {self.network.n_rec}: this target writes all n² weights, {size / 2**30:.1f} GiB. The run "
+                f"file, npz and safetensors hold large networks in their own form"
+            )
+
     def learning_loss(self, why: str, remedy: str = "") -> list[Loss]:
         """Return the loss of the learning rule, for a target that cannot hold it; empty if there is none."""
         if self.rule is None:
@@ -148,13 +166,11 @@ class Target:
     suffix : str
         Of the file; empty if the target is a folder.
     module : str
-        Module of this package that has ``plan``.
+        Module of this package that has ``plan``, or ``module:function``.
     holds : dict of str to str
         What survives, for every key of :data:`ASPECTS`.
     loaded_by : str
         Toolchains that read it.
-    function : str
-        Name of the plan in the module.
     """
 
     name: str
@@ -163,7 +179,6 @@ class Target:
     module: str
     holds: Mapping[str, str]
     loaded_by: str
-    function: str = "plan"
 
     @property
     def is_folder(self) -> bool:
@@ -172,7 +187,8 @@ class Target:
 
     def load(self) -> Callable[..., Plan]:
         """Return the function that plans an export; its module is imported only now."""
-        plan: Callable[..., Plan] = getattr(importlib.import_module(f"neurolrnn.export.{self.module}"), self.function)
+        module, _, function = self.module.partition(":")
+        plan: Callable[..., Plan] = getattr(importlib.import_module(f"neurolrnn.export.{module}"), function or "plan")
         return plan
 
     def options(self) -> dict[str, Any]:
@@ -200,16 +216,22 @@ def _row(name: str, title: str, suffix: str, module: str, loaded_by: str, *holds
 TARGETS: dict[str, Target] = dict(
     (
         # name, what, suffix, module, loaded by; what survives of weights, leak, states, formats, rule; read back
-        _row("nir", "neuromorphic intermediate representation", ".nir", "nir_graph", "nir, nirtorch, norse's LI cell",
-             "float32 or float64", "yes", "start at 0", "in metadata", "named in metadata", "exact"),
-        _row("npz", "weights for NumPy", ".npz", "weights", "numpy.load",
-             "float64, exact", "yes", "start at 0", "as text", "as text", "exact"),
+        _row("nir", "neuromorphic intermediate representation", ".nir", "nir_graph", "norse, sinabs, rockpool, spyx",
+             "float32 or float64", "yes", "start at 0", "named", "named", "exact"),
+        _row("nest", "script of rate neurons, weights beside it", "", "nest", "NEST 3",
+             "float64", "yes", "start at 0", "no", "no", "no"),
+        _row("npz", "weights for NumPy", ".npz", "weights:plan_npz", "numpy.load",
+             "float64, and codes", "yes", "no", "named", "named", "no"),
+        _row("safetensors", "weights for deep-learning tools", ".safetensors", "weights:plan_safetensors",
+             "safetensors", "float64, and codes", "yes", "no", "named", "named", "no"),
         _row("bundle", "integers with a golden trajectory", ".npz", "bundle", "examples/read_bundle.py",
              "codes", "as a code", "codes, golden", "exact", "RFLO, exact", "bit for bit"),
         _row("c", "C99 source, integers only", "", "c_code", "any C99 compiler",
              "codes", "as a code", "codes, golden", "exact", "RFLO, exact", "no"),
         _row("verilog", "synthesizable core with test bench", "", "verilog", "Icarus Verilog, Yosys",
              "codes", "as a code", "codes, golden", "exact", "factored RFLO, exact", "no"),
+        _row("lava", "sigma-delta units for Lava", "", "lava", "lava-nc 0.10",
+             "8 bits, one exponent a matrix", "folded into V and B", "start at 0", "8-bit weights", "no", "no"),
     )
 )  # fmt: skip
 """All targets, by name."""

@@ -1,4 +1,4 @@
-"""Target ``verilog``: memory images, a small synthesizable core that runs and learns, and a self-checking test bench."""
+"""Target ``verilog``: memory images, a small synthesizable core that runs and learns, and its test bench."""
 
 from __future__ import annotations
 
@@ -146,7 +146,9 @@ class _Core:
         for k, (size, _) in self.vectors.items():
             lines.append(f"    reg signed [{self.bits(k) - 1}:0] {k} [0:{size} - 1], {k}_q;")
         for group in self.d.learns:
-            lines.append(f"    reg signed [{self.bits(f'step_{group}') - 1}:0] step_{group} [0:N_OUT - 1], step_{group}_q;")
+            lines.append(
+                f"    reg signed [{self.bits(f'step_{group}') - 1}:0] step_{group} [0:N_OUT - 1], step_{group}_q;"
+            )
         for k in self.d.codes:
             rows, columns = MATRICES[k.removeprefix("hidden_")]
             lines.append(f"    reg signed [{self.bits(k) - 1}:0] {k} [0:{rows} * {columns} - 1], {k}_q;")
@@ -162,7 +164,7 @@ class _Core:
             say = [f"last_i = {p.outer} - 1;"]
             if p.b:
                 say.append(f"a = {p.a + '_q' if isinstance(p.a, str) else text.constant(p.a, wide_a)};")
-                say.append(f"b = {p.b}_q;" if p.name != "ERROR_TARGET" else f"b = {p.b}_q;")
+                say.append(f"b = {p.b}_q;")
             if p.inner != "1":
                 say.append(f"last_j = {p.inner} - 1;")
             if p.each:
@@ -188,9 +190,11 @@ class _Core:
             return ""
         how, width = declared
         names = [p.name for p in self.parts if p.is_sum]
-        lines = text.fitting(-(1 << (width - 1)), (1 << (width - 1)) - 1, how, self.acc)
-        body = " ".join(lines).replace("v", "sum")
-        return f"        case (slot)\n            {', '.join(names)}: begin {body} end\n            default: ;\n        endcase\n"
+        body = " ".join(text.fitting(-(1 << (width - 1)), (1 << (width - 1)) - 1, how, self.acc, "sum"))
+        return (
+            f"        case (slot)\n            {', '.join(names)}: begin {body} end\n            default: ;\n"
+            f"        endcase\n"
+        )
 
     def _reads(self) -> str:
         """Return the reads: a matrix at (i, j), its transpose at (j, i), a vector at ``at``."""
@@ -213,9 +217,7 @@ class _Core:
         lines = ["\n    // One shift register for each variable that is rounded at random; a draw is the next state."]
         for k in self._random():
             lines.append(f"    reg [31:0] register_{k};")
-            lines.append(
-                f"    wire [31:0] word_{k} = (register_{k} >> 1) ^ (register_{k}[0] ? 32'ha3000000 : 32'd0);"
-            )
+            lines.append(f"    wire [31:0] word_{k} = (register_{k} >> 1) ^ (register_{k}[0] ? 32'ha3000000 : 32'd0);")
         return "\n".join(lines) + "\n"
 
     def _reset(self) -> str:
@@ -272,7 +274,7 @@ def _golden_images(core: _Core, gold: Golden) -> dict[str, tuple[Codes, int]]:
 
 def _bench(core: _Core, gold: Golden) -> dict[str, Any]:
     images = _golden_images(core, gold)
-    n_in, n_rec, n_out = core.d.sizes
+    _, n_rec, n_out = core.d.sizes
     memories, reads = [], []
     for k, (codes, width) in images.items():
         name = f"golden_{k}" if k in ("x", "target") else k
@@ -294,7 +296,8 @@ def _bench(core: _Core, gold: Golden) -> dict[str, Any]:
         checks.append(f'{pad}{only}for (k = 0; k < {size}; k = k + 1) check("{word}", core.{k}[k], {want});\n')
     for k, codes in gold.after.items():
         after.append(
-            f'        for (k = 0; k < {int(np.prod(codes.shape[1:]))}; k = k + 1) check("{k}", core.{k}[k], after_{k}[k]);\n'
+            f"        for (k = 0; k < {int(np.prod(codes.shape[1:]))}; k = k + 1) "
+            f'check("{k}", core.{k}[k], after_{k}[k]);\n'
         )
     return {
         "memories": "".join(memories), "reads": "".join(reads), "checks": "".join(checks),

@@ -73,7 +73,10 @@ def program(design: Design) -> list[Part]:
     if design.learns:
         land("trace", "p", "N_REC", [("P", c["decay"], "p", "1"), ("", c["gain"], "h", "1")])
         land("input_trace", "q", "N_IN", [("Q", c["decay"], "q", "1"), ("", c["gain"], "x", "1")])
-    terms: list[tuple[str, str | int, str, str]] = [("W", "W", "h", "N_REC"), ("" if not design.factored else "B", "B", "x", "N_IN")]
+    terms: list[tuple[str, str | int, str, str]] = [
+        ("W", "W", "h", "N_REC"),
+        ("" if not design.factored else "B", "B", "x", "N_IN"),
+    ]
     if design.factored:
         land("coupling", "z", "N_OUT", [("M", "M", "h", "N_REC"), ("", "N", "x", "N_IN")])
         terms.append(("", "R", "z", "N_OUT"))

@@ -53,12 +53,12 @@ def random(design: Design, s: int, acc: int) -> str:
     return f"$signed({{{{{acc - s}{{1'b0}}}}, {', '.join(parts)}}})"
 
 
-def fitting(lo: int, hi: int, overflow: str, acc: int) -> list[str]:
-    """Return the statements that bring ``v`` into a range."""
+def fitting(lo: int, hi: int, overflow: str, acc: int, v: str = "v") -> list[str]:
+    """Return the statements that bring a variable into a range."""
     low, high = constant(lo, acc), constant(hi, acc)
     if overflow == "saturate":
-        return [f"if (v < {low}) v = {low};", f"else if (v > {high}) v = {high};"]
-    return [f"v = ((v - {low}) & {constant(hi - lo, acc)}) + {low};"]
+        return [f"if ({v} < {low}) {v} = {low};", f"else if ({v} > {high}) {v} = {high};"]
+    return [f"{v} = (({v} - {low}) & {constant(hi - lo, acc)}) + {low};"]
 
 
 def function(name: str, acc: int, out: int, lines: list[str], arguments: str) -> str:

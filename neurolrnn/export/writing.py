@@ -61,6 +61,12 @@ def check_path(path: str | Path, suffix: str) -> Path:
     return target
 
 
+def default_path(run: str | Path, target: str, suffix: str) -> Path:
+    """Return where the export of a run file goes if the user names no path: beside it, named after run and target."""
+    source = Path(run)
+    return source.with_name(f"{source.stem}-{target}{suffix}")
+
+
 def write_file(target: Path, data: bytes) -> None:
     """Write a file in one move: afterwards the path holds the old content or the new, never a part.
 

@@ -178,7 +178,11 @@ def _names(precisions: Sequence[Precision]) -> list[str]:
     names = [p.name for p in precisions]
     if len(set(names)) == len(names):
         return names
-    return [f"{p.landing('weight').format} {p.update_rounding or p.rounding}" for p in precisions]
+    hidden = [f", hidden {p.hidden}" if p.hidden else "" for p in precisions]
+    return [
+        f"{p.landing('weight').format} {p.update_rounding or p.rounding}{fine}"
+        for p, fine in zip(precisions, hidden, strict=True)
+    ]
 
 
 def _along(experiment: Experiment, points: int) -> tuple[list[Network], list[int]]:

@@ -91,14 +91,20 @@ class Answers:
     Attributes
     ----------
     metric : Metric
+    failed : list of Row
+        Rows of settings that are not possible; they are in nothing else.
     findings : list of Finding
         One for each setting, in the order of the rows.
     """
 
     def __init__(self, rows: Iterable[Row], metric: str | None = None) -> None:
-        found = list(rows)
-        if not found:
+        given = list(rows)
+        if not given:
             raise InputError("there are no rows to answer from; profile at least one setting")
+        found = [row for row in given if row.status != "failed"]
+        self.failed = [row for row in given if row.status == "failed"]
+        if not found:
+            raise InputError(f"none of {len(given)} settings could be run: {given[0].message}")
         self.metric: Metric = choose_metric(found, metric)
         self.cases = cases_of(found)
         self.floats = float_of(self.cases)

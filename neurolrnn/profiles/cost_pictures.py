@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from neurolrnn.profiles.angles import UpdateAngles
     from neurolrnn.profiles.answers import Answers
-    from neurolrnn.profiles.attribution import Attribution
+    from neurolrnn.profiles.costs import Attribution
     from neurolrnn.theory.rounding import Floor
 
 

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import partial
 from typing import Protocol
 
 from tqdm import tqdm
@@ -19,6 +18,10 @@ from neurolrnn.profiles.store import Packed, Store, pack
 
 WAIT_SECONDS = 0.2
 """How often Ctrl-C is looked for while nothing finishes."""
+SHORT_SECONDS = 0.5
+"""Shorter runs are mostly Python, which threads cannot do side by side: they are made by processes."""
+START_SECONDS = 2.0
+"""What starting a process costs."""
 
 
 @dataclass(frozen=True)
@@ -82,10 +85,55 @@ def checked(row: Row, digest: str) -> Done:
     return Done(digest, None, row.message if row.status == "failed" else other)
 
 
-def run(
-    store: Store, items: Sequence[Item], *, threads: int | None, cluster: str | None, progress: bool,
-    workers: Callable[[], Workers] | None = None,
-) -> dict[str, str]:  # fmt: skip
+@dataclass(frozen=True)
+class Engine:
+    """What makes the runs; at most one of the three is given.
+
+    Parameters
+    ----------
+    threads, processes : int, optional
+        Runs at a time on threads, or in processes, of this machine.
+    cluster : str, optional
+        ``"local"``, or the address of a Dask scheduler; with ``processes``, the number of a local cluster's workers.
+    """
+
+    threads: int | None = None
+    processes: int | None = None
+    cluster: str | None = None
+
+    def __post_init__(self) -> None:
+        for name in ("threads", "processes"):
+            if getattr(self, name) is not None:
+                positive_integer(name, getattr(self, name))
+        given = [name for name in ("threads", "processes", "cluster") if getattr(self, name) is not None]
+        if len(given) > 1 and not (given == ["processes", "cluster"] and self.cluster == "local"):
+            raise InputError(f"{' and '.join(given)} are given; runs are made by one of them, leave the others out")
+        if self.cluster is not None:
+            from neurolrnn.profiles.cluster import check_address
+
+            check_address(self.cluster)
+
+    @property
+    def automatic(self) -> bool:
+        """Whether it is chosen by how long the first runs take."""
+        return self == Engine()
+
+    def start(self) -> Workers:
+        """Return what makes the runs."""
+        from neurolrnn.profiles.threads import Threads, processors
+
+        if self.cluster is not None:
+            from neurolrnn.profiles.cluster import Cluster
+
+            return Cluster(self.cluster, self.processes)
+        if self.processes is not None:
+            from neurolrnn.profiles.processes import Processes
+
+            return Processes(self.processes)
+        return Threads(self.threads or processors())
+
+
+def run(store: Store, items: Sequence[Item], engine: Engine, *, progress: bool) -> dict[str, str]:
     """Make every run that the store lacks.
 
     Parameters
@@ -94,10 +142,10 @@ def run(
         Gets every run as soon as it is done.
     items : sequence of Item
         What is wanted.
-    threads, cluster, progress
-        As in :func:`neurolrnn.profile`.
-    workers : function, optional
-        Makes what the runs are made by, in place of threads or a cluster.
+    engine : Engine
+        What makes the runs.
+    progress : bool
+        Show a progress bar on stderr.
 
     Returns
     -------
@@ -112,7 +160,6 @@ def run(
     possible = list({item.digest: item for item in items if not item.failure}.values())
     done = store.done()
     missing = [item for item in possible if item.digest not in done]
-    start = workers or _choose(threads, cluster)
     if not missing:
         return {}
     # In no order, so that processes which share a store seldom meet, and what is left takes as long as what was done.
@@ -121,51 +168,60 @@ def run(
         total=len(possible), initial=len(possible) - len(missing), unit="run", disable=not progress, desc="profile",
         mininterval=0.2, smoothing=0.05, leave=False,
     )  # fmt: skip
-    with bar:
-        return _Work(store, missing, done, bar).go(start)
-
-
-def _choose(threads: int | None, cluster: str | None) -> Callable[[], Workers]:
-    if cluster is None:
-        from neurolrnn.profiles.threads import Threads, processors
-
-        return partial(Threads, processors() if threads is None else positive_integer("threads", threads))
-    from neurolrnn.profiles.cluster import Cluster, check_address
-
-    if threads is not None and cluster != "local":
-        raise InputError(f"threads = {threads!r} is of this machine; the cluster {cluster} has its own, leave it out")
-    return partial(Cluster, check_address(cluster), None if threads is None else positive_integer("threads", threads))
+    with bar, Interrupt() as interrupt, interrupt.taken():
+        work = _Work(store, done, bar, interrupt)
+        if engine.automatic:
+            engine = work.choose(missing)
+        work.go(engine, missing)
+    return work.lost
 
 
 class _Work:
-    """What is left to do, and what has been done."""
+    """What has been done, and where it is kept."""
 
-    def __init__(self, store: Store, missing: list[Item], done: set[str], bar: tqdm) -> None:
-        self._store, self._left, self._done, self._bar = store, missing[::-1], done, bar
+    def __init__(self, store: Store, done: set[str], bar: tqdm, interrupt: Interrupt) -> None:
+        self._store, self._done, self._bar, self._interrupt = store, done, bar, interrupt
         self._under_way = 0
-        self._lost: dict[str, str] = {}
+        self._seconds: list[float] = []
+        self.lost: dict[str, str] = {}
 
-    def go(self, start: Callable[[], Workers]) -> dict[str, str]:
-        with Interrupt() as interrupt, interrupt.taken():
-            workers = start()
-            try:
-                while (self._left or self._under_way) and not interrupt.asked:
-                    self._hand_in(workers)
-                    self._keep(workers.finished(WAIT_SECONDS))
-            except BaseException:
+    def choose(self, left: list[Item]) -> Engine:
+        """Make a few of the runs and say what the others should be made by."""
+        from neurolrnn.profiles.threads import processors
+
+        count = processors()
+        on_threads = Engine(threads=count)
+        if count == 1 or len(left) <= 4 * count:
+            return on_threads
+        self.go(on_threads, [left.pop() for _ in range(2 * count)])
+        least = min(self._seconds, default=SHORT_SECONDS)
+        worth_it = least * len(left) > START_SECONDS * count
+        return Engine(processes=count) if least < SHORT_SECONDS and worth_it else on_threads
+
+    def go(self, engine: Engine, left: list[Item]) -> None:
+        """Make all runs of a list, the last one first."""
+        if not left:
+            return
+        workers = engine.start()
+        self._under_way = 0
+        try:
+            while (left or self._under_way) and not self._interrupt.asked:
+                self._hand_in(workers, left)
+                self._keep(workers.finished(WAIT_SECONDS))
+        except BaseException:
+            workers.stop()
+            raise
+        finally:
+            if self._interrupt.asked:
                 workers.stop()
-                raise
-            finally:
-                if interrupt.asked:
-                    workers.stop()
-                workers.close()
-            self._keep(workers.finished(0.0))  # what was done before it heard of stopping
-        return self._lost
+            workers.close()
+        self._keep(workers.finished(0.0))  # what was done before it heard of stopping
 
-    def _hand_in(self, workers: Workers) -> None:
+    def _hand_in(self, workers: Workers, left: list[Item]) -> None:
         batch: list[Item] = []
-        while self._left and len(batch) < workers.room:
-            item = self._left.pop()
+        room = workers.room
+        while left and len(batch) < room:
+            item = left.pop()
             if item.digest not in self._done:
                 batch.append(item)
         if batch:
@@ -178,11 +234,12 @@ class _Work:
         self._under_way -= len(finished)
         kept = [done.packed for done in finished if done.packed is not None]
         self._store.add(kept)
-        self._lost |= {done.digest: done.trouble for done in finished if done.trouble}
+        self._seconds += [packed.seconds for packed in kept]
+        self.lost |= {done.digest: done.trouble for done in finished if done.trouble}
         before = len(self._done)
         self._done.update(packed.digest for packed in kept)
         if self._store.others_wrote():
             self._done |= self._store.done()
         self._bar.update(len(self._done) - before)
-        if self._lost:
-            self._bar.set_postfix(lost=len(self._lost))
+        if self.lost:
+            self._bar.set_postfix(lost=len(self.lost))

@@ -12,6 +12,7 @@ from neurolrnn.experiment import Experiment
 from neurolrnn.profiles.axes import Axis, combinations, read_axes, read_seeds
 from neurolrnn.profiles.row import Row
 from neurolrnn.profiles.run_one import combine, failure
+from neurolrnn.run import canonical_digest
 
 
 @dataclass(frozen=True)
@@ -94,6 +95,11 @@ class Plan:
             said["experiment"], read_axes(dict(said["axes"])), said["seeds"], said["mode"], said["samples"],
             said["sampling_seed"],
         )  # fmt: skip
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 (hex) of all that is asked for but the seeds, which may be added to."""
+        return canonical_digest({key: value for key, value in self.to_plain().items() if key != "seeds"})
 
     @cached_property
     def items(self) -> list[Item]:

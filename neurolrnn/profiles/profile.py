@@ -24,6 +24,7 @@ def profile(
     sampling_seed: int = 0,
     store: str | Path | None = None,
     threads: int | None = None,
+    processes: int | None = None,
     cluster: str | None = None,
     progress: bool = True,
 ) -> Profile:
@@ -47,10 +48,13 @@ def profile(
         SQLite file that keeps every run as soon as it is done. If it is there and of this profile, what it holds is not
         run again; other seeds may be added to it. Default: nothing is kept on disk.
     threads : int, optional
-        Runs at a time; default: the processors this process may use.
+        Make so many runs at a time, on threads.
+    processes : int, optional
+        The same in processes, which is faster for runs of less than about half a second. If nothing is said, threads or
+        processes are taken by how long the first runs take, as many as there are processors.
     cluster : str, optional
         A Dask cluster to run on instead: ``"local"`` for worker processes on this machine, or the address of a
-        scheduler such as ``"tcp://10.0.0.1:8786"``.
+        scheduler such as ``"tcp://10.0.0.1:8786"``. All give the same results, bit for bit.
     progress : bool
         Show a progress bar on stderr.
 
@@ -67,7 +71,39 @@ def profile(
     StoreError
         If the store cannot be written or is of another profile.
     """
+    made_by = engine.Engine(threads, processes, cluster)
     plan = Plan.make(experiment, axes, seeds, mode, samples, sampling_seed)
     with Store.create(store, plan) as open_store:
-        lost = engine.run(open_store, plan.items, threads=threads, cluster=cluster, progress=progress)
+        lost = engine.run(open_store, plan.items, made_by, progress=progress)
         return Profile.of(open_store, plan, plan.items, lost)
+
+
+def resume(
+    store: str | Path,
+    *,
+    threads: int | None = None,
+    processes: int | None = None,
+    cluster: str | None = None,
+    progress: bool = True,
+) -> Profile:
+    """Complete the profile that a store holds: make the runs it lacks.
+
+    Parameters
+    ----------
+    store : path
+        As :func:`neurolrnn.profile` made it.
+    threads, processes, cluster, progress
+        As for :func:`neurolrnn.profile`.
+
+    Raises
+    ------
+    InputError
+        If the engine is not possible.
+    StoreError
+        If there is no store, or it cannot be written.
+    """
+    made_by = engine.Engine(threads, processes, cluster)
+    with Store.open(store) as open_store:
+        plan, items = open_store.plan(), open_store.items()
+        lost = engine.run(open_store, items, made_by, progress=progress)
+        return Profile.of(open_store, plan, items, lost)

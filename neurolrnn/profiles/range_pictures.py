@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from neurolrnn import plots
+from neurolrnn.precision import PARENTS
 from neurolrnn.profiles.pictures import figure_of
 from neurolrnn.profiles.spread import HIGHEST, LOWEST, Spread
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-    from neurolrnn.profiles.ranges import Ranges
+    from neurolrnn.profiles.range_profile import Ranges
 
 
 def plot_ranges(found: Ranges, path: str | Path | None = None) -> Figure:
@@ -41,6 +42,9 @@ def plot_ranges(found: Ranges, path: str | Path | None = None) -> Figure:
         left.set_ylim(-0.7, len(names) - 0.3)
         sizes = [e for s in found.spreads.values() for e in _reach(s)]
         ends = [e for p in found.proposals.values() for e in (p.int_bits, -p.frac_bits)]
+        if found.experiment.precision.is_fixed:
+            own = [found.experiment.precision.landing(n).format for n in names if n in PARENTS]
+            ends += [e for form in own for e in (form.int_bits, -form.frac_bits)]
         left.set_xlim(max(min(sizes + ends) - 1.5, LOWEST), max(sizes + ends) + 1.5)
         left.set_xlabel("size |x| as a power of two, how often it occurs")
         left.xaxis.get_major_locator().set_params(integer=True)
@@ -58,7 +62,7 @@ def plot_ranges(found: Ranges, path: str | Path | None = None) -> Figure:
 
 
 def _reach(spread: Spread) -> tuple[int, int]:
-    filled = np.flatnonzero(spread.counts.sum(axis=0) > 1e-3 * max(spread.nonzero, 1))
+    filled = np.flatnonzero(spread.counts.sum(axis=0) > 0.01 * max(spread.nonzero, 1))
     return (LOWEST + int(filled[0]), LOWEST + int(filled[-1]) + 1) if len(filled) else (0, 0)
 
 
@@ -75,8 +79,6 @@ def _formats(ax: Any, found: Ranges, name: str, y: int) -> None:
     own = found.experiment.precision
     rows = []
     if own.is_fixed:
-        from neurolrnn.precision import PARENTS
-
         if name in PARENTS:
             form = own.landing(name).format
             rows.append((form.int_bits, form.frac_bits, plots.GREY, -0.12))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Literal
 
 from neurolrnn.experiment import Experiment
 from neurolrnn.profiles import tabular
@@ -17,6 +17,10 @@ from neurolrnn.profiles.store import MEMORY, Store
 if TYPE_CHECKING:
     import pandas
     import xarray
+    from matplotlib.figure import Figure
+
+    from neurolrnn.profiles.answers import Answers
+    from neurolrnn.profiles.suggestion import Suggestion
 
 
 @dataclass(frozen=True, eq=False)
@@ -79,6 +83,29 @@ class Profile:
     def failed(self) -> list[Row]:
         """Rows that could not be run."""
         return [row for row in self.rows if row.status == "failed"]
+
+    def answers(self, metric: str | None = None, *, threads: int | None = None, progress: bool = True) -> Answers:
+        """Return what the rows answer beside float32, which is run where it is missing; see :class:`Answers`."""
+        from neurolrnn.profiles.from_profile import answers_of
+
+        return answers_of(self.rows, metric, threads, progress)
+
+    def plot(self, path: str | Path | None = None, variable: str = "weight", **options: Any) -> Figure:
+        """Draw :meth:`answers`; see :func:`neurolrnn.profiles.pictures.plot_answers`."""
+        return self.answers(**options).plot(path, variable)
+
+    def suggest(
+        self, tolerance: float = 0.02, objective: Literal["bits", "bytes"] = "bits", *, metric: str | None = None,
+        threads: int | None = None, progress: bool = True,
+    ) -> Suggestion:  # fmt: skip
+        """Return the fewest bits among the rows within a tolerance of float32, tried on fresh seeds.
+
+        See :func:`neurolrnn.profiles.from_profile.suggest_from`; :func:`neurolrnn.suggest_formats` searches on its own.
+        """
+        from neurolrnn.profiles.from_profile import suggest_from
+
+        answers = self.answers(metric, threads=threads, progress=progress)
+        return suggest_from(answers, tolerance, objective, threads=threads, progress=progress)
 
     def table(self, metric: str | None = None) -> str:
         """Return one line per combination in plain text: median and spread of a metric over seeds.

@@ -93,7 +93,7 @@ def failure(
 
 def _row(experiment: Experiment, run: Run, settings: Mapping[str, Any], seconds: float) -> Row:
     return Row(
-        digest=experiment.digest,
+        digest=run.digest,
         settings=dict(settings),
         seed=experiment.seed,
         experiment=experiment.to_dict(),

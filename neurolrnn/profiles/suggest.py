@@ -10,7 +10,7 @@ from neurolrnn.errors import InputError, choose, positive_integer, real_number
 from neurolrnn.experiment import Experiment
 from neurolrnn.precision import Precision
 from neurolrnn.profiles.cases import Difference
-from neurolrnn.profiles.ranges import WIDEST, Ranges, ranges
+from neurolrnn.profiles.range_profile import WIDEST, Ranges, ranges
 from neurolrnn.profiles.reasons import reasons_of, rounding_notes
 from neurolrnn.profiles.search import Found, Knob, search
 from neurolrnn.profiles.storage import storage_of

@@ -35,8 +35,10 @@ class Verification(NamedTuple):
     """Whether the upper bound of the 95 % interval of the mean difference is within the tolerance."""
 
     def __str__(self) -> str:
-        return (f"{'passed' if self.passed else 'FAILED'}: worse than float32 by {self.difference} on "
-                f"{len(self.seeds)} fresh seeds ({min(self.seeds)} to {max(self.seeds)})")  # fmt: skip
+        verdict, left = "passed" if self.passed else "FAILED", len(self.seeds) - self.difference.pairs
+        without = f", {left} of them left out, as float32 diverges there" if left else ""
+        return (f"{verdict}: worse than float32 by {self.difference} on {len(self.seeds)} fresh seeds "
+                f"({min(self.seeds)} to {max(self.seeds)}{without})")  # fmt: skip
 
 
 @dataclass(frozen=True, eq=False)

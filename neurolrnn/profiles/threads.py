@@ -1,4 +1,4 @@
-"""Runs on threads of this process: the kernels, where the time goes, let go of Python's lock."""
+"""Runs on threads of this process: the kernels, where the time of long runs goes, let go of Python's lock."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import os
 import queue
 import threading
 from collections.abc import Sequence
+from typing import Protocol
 
 from neurolrnn.interrupt import STOP
 from neurolrnn.profiles.engine import Done, make
@@ -18,6 +19,33 @@ def processors() -> int:
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
+
+
+class Maker(Protocol):
+    """What one thread makes its runs with."""
+
+    def __call__(self, item: Item) -> Done:
+        """Make a run."""
+
+    def stop(self) -> None:
+        """Give up the run under way; called from another thread."""
+
+    def close(self) -> None:
+        """Let go of what was needed."""
+
+
+class Here:
+    """Makes runs in this process."""
+
+    def __call__(self, item: Item) -> Done:
+        """Make a run."""
+        return make(item.tables, item.digest)
+
+    def stop(self) -> None:
+        """Do nothing: a run under way sees :data:`~neurolrnn.interrupt.STOP`."""
+
+    def close(self) -> None:
+        """Do nothing: nothing is held."""
 
 
 class Threads:
@@ -37,10 +65,15 @@ class Threads:
         self._given = queue.SimpleQueue[Item | None]()
         self._done = queue.SimpleQueue[Done]()
         self._stop = threading.Event()
-        # Daemons: a second Ctrl-C must be able to end the process in the middle of a long kernel call.
-        self._threads = [threading.Thread(target=self._work, daemon=True, name=f"profile-{k}") for k in range(count)]
+        self._makers = [self.begin() for _ in range(count)]
+        # Daemons: one Ctrl-C too many must be able to end the process in the middle of a long kernel call.
+        self._threads = [threading.Thread(target=self._work, args=(maker,), daemon=True) for maker in self._makers]
         for thread in self._threads:
             thread.start()
+
+    def begin(self) -> Maker:
+        """Return what one thread makes its runs with."""
+        return Here()
 
     @property
     def room(self) -> int:
@@ -66,6 +99,8 @@ class Threads:
     def stop(self) -> None:
         """Ask all that is under way to stop soon, and drop what has not begun."""
         self._stop.set()
+        for maker in self._makers:
+            maker.stop()
 
     def close(self) -> None:
         """Wait until everything has stopped."""
@@ -74,8 +109,10 @@ class Threads:
         for thread in self._threads:
             thread.join()
 
-    def _work(self) -> None:
+    def _work(self, maker: Maker) -> None:
         STOP.set(self._stop)
-        while (item := self._given.get()) is not None:
-            if not self._stop.is_set():
-                self._done.put(make(item.tables, item.digest))
+        try:
+            while (item := self._given.get()) is not None:
+                self._done.put(Done(item.digest) if self._stop.is_set() else maker(item))
+        finally:
+            maker.close()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -56,15 +57,15 @@ class Trials:
         self.threads = positive_integer("threads", threads) if threads is not None else os.cpu_count() or 1
         self.made: dict[tuple[str, int], Row] = {}
         self._bar = tqdm(desc="trial runs", unit="run", disable=not progress, leave=False, delay=0.5)
-        self.metric: Metric = choose_metric(self.reference(self.seeds), metric)
+        self.metric: Metric = choose_metric(self._reference(), metric)
 
     def close(self) -> None:
         """Take the count from the screen."""
         self._bar.close()
 
-    def reference(self, seeds: Iterable[int]) -> list[Row]:
-        """Return the float32 rows of some seeds; refuse an experiment that does not learn in floating point."""
-        rows = self.rows(Precision.float32(), seeds)
+    def _reference(self) -> list[Row]:
+        """Return the float32 rows; refuse an experiment that does not learn in floating point."""
+        rows = self.rows(Precision.float32())
         for row in rows:
             if row.status != "completed":
                 raise InputError(f"{self.experiment.where}: the run in float32 with seed {row.seed} {row.status} "
@@ -94,9 +95,12 @@ class Trials:
     def compare(
         self, precision: Precision, against: Precision | None = None, seeds: Iterable[int] | None = None
     ) -> Difference:
-        """Return how much worse a precision is than another, by default float32, over the same seeds."""
+        """Return how much worse a precision is than another, by default float32, over the same seeds.
+
+        Seeds at which the other one diverges are left out.
+        """
         wanted = self.seeds if seeds is None else list(seeds)
-        other = self.reference(wanted) if against is None else self.rows(against, wanted)
+        other = self.rows(Precision.float32() if against is None else against, wanted)
         return self._pairs(self.rows(precision, wanted), other)
 
     def within(self, precision: Precision, tolerance: float) -> tuple[bool, Difference]:
@@ -111,7 +115,7 @@ class Trials:
 
     def _pairs(self, rows: Sequence[Row], others: Sequence[Row]) -> Difference:
         values = [(value_of(a, self.metric), value_of(b, self.metric)) for a, b in zip(rows, others, strict=True)]
-        return mean_difference([self.metric.worse_by(a, b) for a, b in values])
+        return mean_difference([self.metric.worse_by(a, b) for a, b in values if math.isfinite(b)])
 
 
 def seeds_from(seeds: int | Sequence[int], first: int) -> list[int]:

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import inspect
+import json
+import os
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import PurePath
@@ -37,6 +40,7 @@ __all__ = [
     "from_npz",
     "load",
     "options_table",
+    "shared",
 ]
 
 
@@ -127,6 +131,32 @@ def load(name: str, **options: Any) -> Task:
     task = recipe.make(**values)
     kept = {key: value for key, value in (values | task.options).items() if value is not None}
     return replace(task, name=name, options=kept)
+
+
+SHARED = 4
+"""So many tasks are kept by :func:`shared`."""
+_shared: dict[str, Task] = {}
+_lock = threading.Lock()
+
+
+def shared(name: str, **options: Any) -> Task:
+    """Return what :func:`load` does, and the same task again where it was made a short while ago: tasks do not change.
+
+    A task that is read from a file is read again if the file has changed.
+    """
+    said = {"name": name, **{key: _plain(value) for key, value in options.items()}}
+    try:
+        path = said.get("path")
+        stamp = os.stat(path) if isinstance(path, str) else None  # noqa: PTH116 - a path as the task would open it
+        key = json.dumps([said, None if stamp is None else [stamp.st_mtime_ns, stamp.st_size, stamp.st_ino]])
+    except (OSError, TypeError):
+        return load(name, **options)  # which says what is wrong
+    with _lock:  # also while it is made, so that others wait for it
+        task = _shared.pop(key, None) or load(name, **options)
+        _shared[key] = task
+        while len(_shared) > SHARED:
+            del _shared[next(iter(_shared))]
+        return task
 
 
 def options_table() -> str:

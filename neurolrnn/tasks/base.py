@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, Literal
 
 import numpy as np
@@ -231,6 +232,10 @@ class Task:
 
     def digest(self) -> str:
         """SHA-256 of all data, hex: two tasks with the same digest are the same data."""
+        return self._digest
+
+    @cached_property
+    def _digest(self) -> str:
         h = hashlib.sha256(self.loss.encode())
         for part in (self.train, self.test):
             if part is None:

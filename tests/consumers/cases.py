@@ -1,4 +1,4 @@
-"""The networks that consumers are tried with: trained here, of three sizes, three leaks, with and without 8-bit weights."""
+"""The networks that consumers are tried with: trained here, three sizes and leaks, in float and with 8-bit weights."""
 
 from __future__ import annotations
 
@@ -40,17 +40,14 @@ def trained(sizes: tuple[int, ...] = SIZES, leaks: tuple[float, ...] = LEAKS) ->
                 yield f"n{n}-leak{leak:g}-{kind}", run(n, leak, precision)
 
 
-def write(folder: Path, target: str, options: list[dict[str, Any]], **which: Any) -> int:
-    """Export every case with every set of options, its trajectory beside it; return how many files there are."""
+def write(folder: Path, target: str, options: list[dict[str, Any]], sizes: tuple[int, ...] = SIZES) -> int:
+    """Export every case with every set of options, its trajectory beside it; return how many exports there are."""
     count = 0
-    for name, result in trained(**which):
+    for name, result in trained(sizes):
+        x, h, y = trajectory(result.network)
         for choice in options:
-            stem = "-".join([name, *(str(v) for v in choice.values() if v in ("float32", "float64"))])
-            nl.export(result, folder / f"{stem}{SUFFIX[target]}", target, **choice)
-            x, h, y = trajectory(result.network)
+            stem = f"{name}-{choice['dtype']}" if "dtype" in choice else name
+            nl.export(result, folder / f"{stem}.{target}", target, **choice)
             np.savez(folder / f"{stem}.npz", x=x, h=h, y=y)
             count += 1
     return count
-
-
-SUFFIX = {"nir": ".nir", "nest": ".nest"}

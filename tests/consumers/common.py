@@ -1,4 +1,4 @@
-"""What the scripts of all consumers share: reading cases, measuring, one JSON value on stdout. NumPy alone is needed."""
+"""What the scripts of all consumers share: reading cases, measuring, one JSON value on stdout. Needs NumPy alone."""
 
 import json
 import sys

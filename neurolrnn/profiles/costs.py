@@ -11,7 +11,7 @@ from neurolrnn.errors import InputError, choose
 from neurolrnn.experiment import Experiment
 from neurolrnn.precision import GROUPS, PARENTS, Precision
 from neurolrnn.profiles.cases import Difference, Metric
-from neurolrnn.profiles.ranges import ranges
+from neurolrnn.profiles.range_profile import ranges
 from neurolrnn.profiles.spread import Spread
 from neurolrnn.profiles.storage import used_variables
 from neurolrnn.profiles.trials import Trials, seeds_from

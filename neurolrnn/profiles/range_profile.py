@@ -311,7 +311,6 @@ def propose(
             nearest[group] = fraction_bits_for_updates(update)
     quiet = {n: _fraction_bits(spreads[n], decibel) for n in used_variables(rule, training) if n in spreads}
     beyond = max((nearest[g] - quiet.get(learned[g], 0) for g in nearest), default=0)
-    chosen: str
     if rounding is not None:
         chosen, why = rounding, "that of the experiment"
     elif beyond <= GAIN_OF_NEAREST:
@@ -328,10 +327,10 @@ def propose(
         else:
             whole = spread.int_bits + extra_int_bits.get(name, 0)
             frac, reason = quiet[name], f"|x| ≤ {spread.peak:.3g}; {decibel:g} dB over rounding"
-        group = next((g for g, v in learned.items() if v == name), None)
-        if group in nearest and chosen in ("nearest", "nearest-even") and nearest[group] > frac:
-            frac = nearest[group]
-            reason = f"|x| ≤ {spread.peak if spread else 0:.3g}; updates of {group} above LSB/2"
+        of = next((g for g, v in learned.items() if v == name), "")
+        if chosen in ("nearest", "nearest-even") and nearest.get(of, frac) > frac:
+            frac = nearest[of]
+            reason = f"|x| ≤ {spread.peak if spread else 0:.3g}; updates of {of} above LSB/2"
         decay = _decay_of(experiment, name, spreads)
         if decay is not None and spread is not None and spread.rms > 0.0 and decay < 1.0:
             band = math.ceil(math.log2(8.0 / (2.0 * (1.0 - decay) * spread.rms)))
