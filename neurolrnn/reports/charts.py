@@ -58,7 +58,7 @@ def curves(
     step: NDArray[Any], values: Mapping[str, NDArray[Any]], quantity: str, caption: str, log: bool | None = None
 ) -> Chart:
     """Return curves over steps; hovering names the nearest point of each."""
-    data = [
+    data: list[dict[str, Any]] = [
         {"step": int(s), "curve": name, "value": float(v)}
         for name, curve in values.items()
         for s, v in zip(step, curve, strict=True)
@@ -87,7 +87,7 @@ def curves(
     return Chart(spec, caption, ["step", *values], rows, log)
 
 
-def eigenvalues(sets: Mapping[str, NDArray[np.complex128]], caption: str) -> Chart:
+def eigenvalues(sets: Mapping[str, NDArray[Any]], caption: str) -> Chart:
     """Return eigenvalues in the complex plane, with the unit circle."""
     data = [
         {"real": float(z.real), "imaginary": float(z.imag), "when": name, "size": abs(z)}

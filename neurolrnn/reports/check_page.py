@@ -31,7 +31,7 @@ def check_page(report: Report) -> Page:
         page.chart(charts.bars(bars, "used", "Share of each limit that is used.", unit="%"))
     rows = [r.to_dict() for r in report.resources]
     if rows:
-        page.table([[str(r[k]) for k in rows[0]] for r in rows], [k.replace("_", " ") for k in rows[0]])
+        page.table([[_cell(k, r[k]) for k in rows[0]] for r in rows], [k.replace("_", " ") for k in rows[0]])
     page.heading("Locality")
     page.text("What the update of each synapse reads.")
     page.table(report.locality.rows(), ["synapse", "update", "reads, local", "reads, not local"])
@@ -43,6 +43,10 @@ def check_page(report: Report) -> Page:
     page.heading("Sources")
     page.table([[k, v] for k, v in said["sources"].items()], ["key", "source"])
     return page
+
+
+def _cell(name: str, value: Any) -> Any:
+    return f"{100 * value:.3g} %" if name == "share" and value is not None else value
 
 
 def _words(resource: dict[str, Any]) -> str:

@@ -103,7 +103,7 @@ def _bundle() -> str:
         import vl_convert
     except ImportError:
         raise InputError(NO_CHARTS) from None
-    script: str = vl_convert.javascript_bundle(vl_version="6.1")
+    script: str = vl_convert.javascript_bundle(None, vl_version="6.1")
     return script.replace("</script", "<\\/script")
 
 
@@ -112,7 +112,8 @@ def _table(rows: Sequence[Sequence[Cell]], header: Sequence[str], caption: str =
     body = "".join(f"<tr>{''.join(map(_cell, row))}</tr>" for row in rows)
     title = f"<caption>{escape(caption)}</caption>" if caption else ""
     inside = f"{title}<thead><tr>{top}</tr></thead><tbody>{body}</tbody>"
-    return f'<div class="scroll" tabindex="0"><table>{inside}</table></div>'
+    kind = ' class="wide"' if len(header) > 5 else ""
+    return f'<div class="scroll" tabindex="0"><table{kind}>{inside}</table></div>'
 
 
 def _cell(value: Cell) -> str:

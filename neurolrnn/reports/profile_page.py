@@ -68,7 +68,8 @@ def _losses(page: Page, rows: list[Row], axes: list[str]) -> None:
     for row in rows:
         for name, c in (row.saturation or {}).items():
             if c.get("updates"):
-                found.setdefault(f"{row.key}: {name}", []).append(100 * c["dead_updates"] / c["updates"])
+                key = f"{', '.join(_settings(row, axes).values())}: {name}"
+                found.setdefault(key, []).append(100 * c["dead_updates"] / c["updates"])
     if found:
         page.heading("Dead updates")
         bars = [(name, median(v), f"median of {len(v)} seeds") for name, v in list(found.items())[:60]]

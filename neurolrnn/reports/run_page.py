@@ -34,7 +34,7 @@ def run_page(run: Run) -> Page:
         f"{net.n_in} inputs, {net.n_rec} units, {net.n_out} outputs, leak {net.leak:g}; seed {said['seed']}",
     )
     kind = "good" if run.status == "completed" else "bad"
-    cards = [("status", run.status, kind)]
+    cards: list[tuple[str, str, str]] = [("status", run.status, kind)]
     cards += [(name.replace("_", " "), _metric(name, value), "") for name, value in run.metrics.items()]
     cards += [("steps", f"{run.position.get('step', 0):,}", "")]
     page.cards(cards)
