@@ -34,8 +34,8 @@ suppress_warnings = ["myst.header"]  # a page may begin below level one where it
 
 NAVIGATION = {
     "Begin": ["generated/readme"],
-    "How to": ["rules", "tasks", "formats", "large_networks", "sparse", "extending"],
-    "What the figures are": ["comparison", "quantised_vowels", "performance", "reproduce"],
+    "How to": ["rules", "tasks", "formats", "large_networks", "sparse", "export", "extending"],
+    "What the figures are": ["comparison", "quantised_vowels", "performance", "reproduce", "consumers"],
     "Explanations": ["numerics", "rounding", "theory", "theory_beyond", "theory_pictures", "rank"],
     "Reference": ["generated/api", "generated/changelog", "generated/contributing"],
 }

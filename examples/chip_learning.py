@@ -125,27 +125,39 @@ def counts(d: Demand) -> dict[str, int]:
     }
 
 
-def obstacles(learner: Learner, chip: str) -> str:
-    """Say in a few words what on a chip stands in the way of the learning itself: not size, not formats."""
-    experiment = learner.experiment(16, learner.rates()[0], 0)
-    report = check_demand(experiment, demand(learner, 16), chip)
-    found = [f for f in report.findings if f.limit in LEARNING_LIMITS]
-    if any(f.limit == "learning.available" for f in found):
-        found = [f for f in found if f.limit == "learning.available"]
-    words = [f"{WORDS.get(f.status, '')}{LEARNING_LIMITS[f.limit]}" for f in found]
-    return "; ".join(dict.fromkeys(words)) or "nothing"
-
-
 LEARNING_LIMITS = {
-    "learning.available": "learning on the chip",
-    "learning.plastic": "plastic recurrent synapses",
-    "learning.reads": "reads of the update",
+    "learning.available": "no learning on the chip",
+    "learning.plastic": "recurrent synapses do not learn",
+    "learning.reads": "reads",
     "learning.third_factor": "a signal for each neuron",
-    "learning.signal_through": "the way of the signal",
+    "learning.signal_through": "feedback goes through the read-out only",
     "learning.form": "form of the update",
     "learning.weight_bits": "width of weights that learn",
 }
-WORDS = {"not known": "not known: ", "disputed": "texts disagree: "}
+"""Limits of the learning itself, not of size or formats, with what stands in the way in words."""
+READOUT_ONLY = (
+    "learning.available=true", "learning.plastic=['readout']", "learning.form=sum-of-products",
+    "learning.reads=['own weight', 'pre state', 'pre trace', 'post signal']", "learning.third_factor=post-neuron",
+)  # fmt: skip
+"""A chip of one's own whose engine updates synapses of the read-out, by trace and error, and no others."""
+
+
+def verdict(learner: Learner, chip: str, assume: Sequence[str] = ()) -> str:
+    """Say whether a chip can host the learning, and if not, what stands in the way."""
+    experiment = learner.experiment(16, learner.rates()[0], 0)
+    report = check_demand(experiment, demand(learner, 16), chip, assume)
+    found = [f for f in report.findings if f.limit in LEARNING_LIMITS]
+    if any(f.limit == "learning.available" for f in found):
+        found = [f for f in found if f.limit == "learning.available"]
+    parts: dict[str, list[str]] = {"no": [], "not known": []}
+    for f in found:
+        words = f"{LEARNING_LIMITS[f.limit]}: {f.asked}" if f.limit == "learning.reads" else LEARNING_LIMITS[f.limit]
+        if f.status == "not known":
+            parts["not known"].append("learning on the chip" if f.limit == "learning.available" else words)
+        else:
+            parts["no"].append(words)
+    shown = [f"**{key}** ({', '.join(dict.fromkeys(words))})" for key, words in parts.items() if words]
+    return "; ".join(shown) or "yes"
 
 
 # --- show
@@ -190,9 +202,11 @@ def rates_table(results: dict[str, Any]) -> str:
 
 
 def chips_table() -> str:
-    """Return what stands in the way of learning on every chip."""
+    """Return what every chip says to the learning."""
     learners = [learner for learner in LEARNERS if learner.title in JUDGED]
-    rows = [[f"`{chip}`", *(obstacles(learner, chip) for learner in learners)] for chip in names()]
+    asked: list[tuple[str, str, Sequence[str]]] = [(f"`{chip}`", chip, ()) for chip in names() if chip != "generic"]
+    asked.append(("`generic`, with a read-out that learns and nothing else", "generic", READOUT_ONLY))
+    rows = [[title, *(verdict(learner, chip, assume) for learner in learners)] for title, chip, assume in asked]
     return markdown_table(rows, ["chip", *(learner.title for learner in learners)])
 
 
@@ -225,25 +239,33 @@ def draw(results: dict[str, Any], path: Path) -> None:
     colours = dict(zip(titles, COLOURS, strict=False))
     markers = dict(zip(titles, "xsoDv^P", strict=False))
 
+    sizes = sorted({c["n"] for c in results["cells"]})
+
     def paint(figure: Any) -> None:
-        axes = figure.subplots()
+        left, right = figure.subplots(1, 2, width_ratios=(3, 2))
         for title in titles:
             cells = [c for c in results["cells"] if c["title"] == title]
             kept = [[100 * a for a in c["accuracies"] if a is not None] for c in cells]
-            axes.errorbar(
+            left.errorbar(
                 [c["counts"]["bits"] / 8192 for c in cells], [statistics.mean(k) for k in kept],
                 [statistics.stdev(k) if len(k) > 1 else 0.0 for k in kept], color=colours[title],
                 marker=markers[title], markersize=6, linewidth=1.0, capsize=3, label=title,
             )  # fmt: skip
-        axes.set_xscale("log", base=2)
-        axes.set_xticks([0.5, 1, 2, 4, 8, 16, 32], [f"{k:g}" for k in (0.5, 1, 2, 4, 8, 16, 32)])
-        axes.set_xlabel("memory between steps in KiB: weights, states, traces")
-        axes.set_ylabel("test accuracy in %")
-        axes.legend(loc="lower right", frameon=False)
-        sizes = sorted({c["n"] for c in results["cells"]})
-        axes.set_title(f"Japanese Vowels, 8-bit weights, n = {' and '.join(map(str, sizes))} (joined)")
+        left.set_xscale("log", base=2)
+        left.set_xticks([0.5, 1, 2, 4, 8, 16, 32], [f"{k:g}" for k in (0.5, 1, 2, 4, 8, 16, 32)])
+        left.set_xlabel("memory between steps in KiB: weights, states, traces")
+        left.set_ylabel("test accuracy in %")
+        left.legend(loc="lower right", frameon=False)
+        left.set_title(f"Japanese Vowels, 8-bit weights, n = {' and '.join(map(str, sizes))}")
+        last = {c["title"]: c["counts"]["plastic_words"] for c in results["cells"] if c["n"] == sizes[-1]}
+        bars = right.barh(range(len(titles)), [last[t] for t in titles], color=[colours[t] for t in titles])
+        right.bar_label(bars, [f"{last[t]:,}" for t in titles], padding=3)
+        right.set_xlim(0, 1.2 * max(last.values()))
+        right.set_yticks(range(len(titles)), titles)
+        right.invert_yaxis()
+        right.set_title(f"Weights that learn, n = {sizes[-1]}")
 
-    house((8.0, 4.6), paint, path, "learning on a chip")
+    house((11.0, 4.6), paint, path, "learning on a chip")
 
 
 def run(sizes: Iterable[int], seeds: int, jobs: int | None) -> dict[str, Any]:

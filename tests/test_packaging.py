@@ -47,7 +47,7 @@ def sources():
     """Every file of the three packages, by its place in a wheel."""
     for package, folder in PACKAGES.items():
         for path in folder.rglob("*"):
-            if path.is_file() and path.suffix in (".py", ".typed", ".toml", ".npz", ".md"):
+            if path.is_file() and "__pycache__" not in path.parts:
                 yield f"{package}/{path.relative_to(folder).as_posix()}", path
 
 

@@ -4,6 +4,8 @@ import os
 import random
 import signal
 import sqlite3
+import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -58,7 +60,14 @@ def kill_often(folder: Path, kills: int, undisturbed: nl.Profile, most_seconds: 
         before = made_in(store)
         process = profile_cases.start(store, log, engine)
         assert process.stdout is not None and process.stdout.readline() == "begins\n"
-        time.sleep(random.uniform(0.0, most_seconds))
+        if kill % 3 == 0:  # anywhere, also while the store is made and the kernel is loaded
+            time.sleep(random.uniform(0.0, most_seconds))
+        else:  # while runs are made and kept
+            left, which = RUNS - len(before), 1 if engine == "processes=2" else 0
+            most = random.randint(0, max(left - 1, 0))
+            while process.poll() is None and len(logged(log)[which]) <= most:
+                time.sleep(0.001)
+            time.sleep(random.uniform(0.0, 0.02))
         process.send_signal(signal.SIGKILL)
         process.communicate()
         after, (begun, kept) = made_in(store), logged(log)
@@ -81,7 +90,7 @@ def kill_often(folder: Path, kills: int, undisturbed: nl.Profile, most_seconds: 
             assert whole.status == "completed" and len(whole.rows) == RUNS
             assert all(map(same, whole.rows, undisturbed.rows)), "not what an undisturbed profile gives"
             assert set(made_in(store).values()) == {1}
-    assert partly, "no kill met a profile half done; the times are wrong"
+    assert partly >= kills // 4, "few kills met a profile half done"
 
 
 def test_killed_a_few_times(tmp_path: Path, undisturbed: nl.Profile) -> None:
@@ -136,9 +145,6 @@ def test_a_file_that_may_not_grow(tmp_path: Path, undisturbed: nl.Profile) -> No
     assert resource
     with Store.create(store, undisturbed.plan):
         limit = os.path.getsize(store) + 40_000
-    import subprocess
-    import sys
-
     environment = profile_cases.python_environment(PYTHONPATH="")
     environment["PYTHONPATH"] = os.pathsep.join([*sys.path, str(Path(__file__).parent)])
     done = subprocess.run(

@@ -149,7 +149,11 @@ def test_counters_over_time_add_up_to_those_of_the_run(rule):
     run = one.simulate(progress=False)
     assert sum(c["overflows"] for c in run.saturation.values()) > 0
     for name, counts in run.saturation.items():
-        for kind, table in (("overflows", counted.overflows), ("updates", counted.updates), ("dead_updates", counted.dead)):
+        for kind, table in (
+            ("overflows", counted.overflows),
+            ("updates", counted.updates),
+            ("dead_updates", counted.dead),
+        ):
             assert counts[kind] == (table[name].sum() if name in table else 0), (name, kind)
 
 

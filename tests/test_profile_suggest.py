@@ -103,7 +103,12 @@ def test_storage_counts_words(rule, words):
 
 def test_used_variables_are_those_that_land():
     """What a run counts, and what it proves, is what has a format: nothing that lands is missing."""
-    for rule in ({"name": "rflo"}, {"name": "rflo", "storage": "dense"}, {"name": "tbptt", "steps": 2}, {"name": "eprop"}):
+    for rule in (
+        {"name": "rflo"},
+        {"name": "rflo", "storage": "dense"},
+        {"name": "tbptt", "steps": 2},
+        {"name": "eprop"},
+    ):
         coarse = {"weight": "s-2.5", "state": "s-3.8", "error": "s-3.8", "overflow": "saturate"}
         run = run_one({**TABLES, "rule": rule}, {"precision": coarse})
         experiment = nl.Experiment.from_dict({**TABLES, "rule": rule})
@@ -247,6 +252,8 @@ def test_too_few_seeds_for_a_tolerance_are_refused():
 
 def test_updates_that_die_to_nearest_choose_stochastic_rounding():
     tables = {**TABLES, "training": {"learning_rate": {"A": 0.005, "W": 2e-4, "B": 2e-4}, "epochs": 20}}
-    found = nl.suggest_formats(nl.Experiment.from_dict(tables), 0.2, 3, tests=40, fresh_seeds=3, threads=2, progress=False)
+    found = nl.suggest_formats(
+        nl.Experiment.from_dict(tables), 0.2, 3, tests=40, fresh_seeds=3, threads=2, progress=False
+    )
     assert found.experiment.precision.update_rounding == "stochastic"
     assert any("would die" in note and "LSB/2" in note for note in found.notes), found.notes

@@ -58,9 +58,7 @@ def plan(
     drift = _drift(net, noise)
     why = "Lava's learning rules cannot read an error that comes from other units through R"
     losses = source.learning_loss(why, "inference_only leaves it out on purpose")
-    losses += source.format_loss(
-        "a Dense has 8-bit weights with one exponent, messages 24 bits", "see the changes"
-    )
+    losses += source.format_loss("a Dense has 8-bit weights with one exponent, messages 24 bits", "see the changes")
     bits = f"8-bit mantissas, one exponent (2^-{{}}); messages with {net.frac_bits} fraction bits"
     changes = [
         Change.between(what, bits.format(net.exponents[k]), "a Dense holds 8-bit weights", given, net.values(k))

@@ -120,7 +120,9 @@ class Source:
         """Return the loss of number formats, for a target that calculates in floating point; empty if there is none."""
         if not self.is_fixed or self.precision is None:
             return []
-        return [Loss(f"number formats of {self.precision.name!r} (states, rounding, overflow)", why, remedy)]
+        used = ((self.run.numerics if self.run is not None else None) or {}).get("leak", self.network.leak)
+        leak = "" if used == self.network.leak else f", leak rounded to {used:.6g}"
+        return [Loss(f"number formats of {self.precision.name!r} (states, rounding, overflow{leak})", why, remedy)]
 
 
 @dataclass(frozen=True, eq=False)

@@ -34,10 +34,10 @@ MEMORY = "memory"
 PATIENCE_SECONDS = 60.0
 """How long to wait for another process that is writing."""
 _LAYOUT = """
-CREATE TABLE header (name TEXT PRIMARY KEY, value TEXT NOT NULL);
+CREATE TABLE header (name TEXT PRIMARY KEY, value TEXT NOT NULL, seal BLOB NOT NULL);
 CREATE TABLE plan (
     position INTEGER PRIMARY KEY, digest TEXT NOT NULL, seed INTEGER NOT NULL, settings TEXT NOT NULL,
-    tables TEXT NOT NULL, failure TEXT NOT NULL
+    tables TEXT NOT NULL, failure TEXT NOT NULL, seal BLOB NOT NULL
 );
 CREATE TABLE runs (
     digest TEXT PRIMARY KEY, status TEXT NOT NULL, message TEXT NOT NULL, facts TEXT NOT NULL, curves BLOB NOT NULL,
@@ -80,11 +80,7 @@ def pack(row: Row) -> Packed:
 
 def unpack(packed: Packed, item: Item, where: str = "the store") -> Row:
     """Return the row that was packed, with the settings of what asked for it."""
-    if _seal(*packed[:5]) != packed.seal:
-        raise StoreError(
-            f"{where} is damaged: the run {packed.digest[:12]} was changed after it was written. Take a copy of it, or "
-            f"make a new store"
-        )
+    _check_seal(where, f"the run {packed.digest[:12]}", packed.seal, *packed[:5])
     facts = json.loads(packed.facts)
     return Row(
         packed.digest, item.settings, item.seed, item.tables, packed.status, packed.message,  # type: ignore[arg-type]
@@ -96,9 +92,16 @@ def unpack(packed: Packed, item: Item, where: str = "the store") -> Row:
 def _seal(*parts: str | bytes) -> bytes:
     h = hashlib.sha256()
     for part in parts:
-        data = part.encode() if isinstance(part, str) else part
+        data = part if isinstance(part, bytes) else str(part).encode()
         h.update(len(data).to_bytes(8, "little") + data)
     return h.digest()
+
+
+def _check_seal(where: str, what: str, seal: bytes, *parts: Any) -> None:
+    if _seal(*parts) != seal:
+        raise StoreError(
+            f"{where} is damaged: {what} was changed after it was written. Take a copy of it, or make a new store"
+        )
 
 
 def _curves_to_bytes(records: dict[str, NDArray[Any]]) -> bytes:
@@ -230,9 +233,8 @@ class Store:
     def _enter(self, plan: Plan, items: list[Item]) -> None:
         """Write what is to be run, or see whether it is what the store is for."""
         said = plan.to_plain()
-        row = self._db.execute("SELECT value FROM header WHERE name = 'plan'").fetchone()
-        if row is not None:
-            there = json.loads(row[0])
+        there = self._header()
+        if there is not None:
             differing = [k for k in said if k != "seeds" and canonical_digest(there[k]) != canonical_digest(said[k])]
             if differing:
                 found = _differences(there, said, differing)
@@ -245,31 +247,44 @@ class Store:
                 return
             plan = Plan.from_plain({**said, "seeds": seeds})
             said, items = plan.to_plain(), plan.items
-        self._db.execute("INSERT OR REPLACE INTO header VALUES ('plan', ?)", (json.dumps(said),))
+        text = json.dumps(said)
+        self._db.execute("INSERT OR REPLACE INTO header VALUES ('plan', ?, ?)", (text, _seal(text)))
         self._db.execute("DELETE FROM plan")
-        self._db.executemany(
-            "INSERT INTO plan VALUES (?, ?, ?, ?, ?, ?)",
-            (
-                (k, i.digest, i.seed, json.dumps(i.settings), json.dumps(i.tables), i.failure)
-                for k, i in enumerate(items)
-            ),
+        lines = (
+            (k, i.digest, i.seed, json.dumps(i.settings), json.dumps(i.tables), i.failure) for k, i in enumerate(items)
         )
+        self._db.executemany(
+            "INSERT INTO plan VALUES (?, ?, ?, ?, ?, ?, ?)", ((*line, _seal(*map(str, line))) for line in lines)
+        )
+
+    def _header(self) -> dict[str, Any] | None:
+        row = self._db.execute("SELECT value, seal FROM header WHERE name = 'plan'").fetchone()
+        if row is None:
+            return None
+        _check_seal(self.where, "what it is for", row[1], row[0])
+        said: dict[str, Any] = json.loads(row[0])
+        return said
 
     def plan(self) -> Plan:
         """Return what the store is for."""
         with _worded(self.where):
-            row = self._db.execute("SELECT value FROM header WHERE name = 'plan'").fetchone()
-        if row is None:
+            said = self._header()
+        if said is None:
             raise StoreError(f"{self.where} holds no profile yet; give a store that a profile has written")
-        return Plan.from_plain(json.loads(row[0]))
+        return Plan.from_plain(said)
 
     def items(self) -> list[Item]:
         """Return every run that is wanted, in order."""
         with _worded(self.where):
-            found = self._db.execute(
-                "SELECT digest, settings, seed, tables, failure FROM plan ORDER BY position"
+            lines = self._db.execute(
+                "SELECT seal, position, digest, seed, settings, tables, failure FROM plan ORDER BY position"
             ).fetchall()
-        return [Item(d, json.loads(s), seed, json.loads(t), f) for d, s, seed, t, f in found]
+        found = []
+        for number, (seal, *line) in enumerate(lines):
+            _check_seal(self.where, f"what run {number} is", seal, *line)
+            _, digest, seed, settings, tables, failure = line
+            found.append(Item(digest, json.loads(settings), seed, json.loads(tables), failure))
+        return found
 
     def done(self) -> set[str]:
         """Return the digests of all runs that are kept."""

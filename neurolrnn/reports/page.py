@@ -103,7 +103,7 @@ def _bundle() -> str:
         import vl_convert
     except ImportError:
         raise InputError(NO_CHARTS) from None
-    script: str = vl_convert.javascript_bundle(None, vl_version="6.1")
+    script: str = vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed;", vl_version="6.1")
     return script.replace("</script", "<\\/script")
 
 
