@@ -25,6 +25,7 @@ from neurolrnn.profiles.cost_pictures import plot_floors
 from neurolrnn.profiles.range_pictures import plot_ranges
 from neurolrnn.profiles.trials import float_rows
 from neurolrnn.tables import markdown_table
+from neurolrnn.theory.rounding import Floor
 
 ROOT = Path(__file__).parents[1]
 PAGE = ROOT / "docs" / "quantisation_study.md"
@@ -77,8 +78,8 @@ def one_unit() -> nl.Experiment:
 class Study:
     """All parts of the study, made one after the other."""
 
-    def __init__(self, quick: bool, threads: int | None, pictures: Path) -> None:
-        self.quick, self.threads, self.pictures = quick, threads, pictures
+    def __init__(self, quick: bool, threads: int | None, pictures: Path, stores: Path | None) -> None:
+        self.quick, self.threads, self.pictures, self.stores = quick, threads, pictures, stores
         self.widths = (6, 12) if quick else WIDTHS
         self.found: dict[str, Any] = {}
         self.runs = 0
@@ -91,7 +92,8 @@ class Study:
         self, experiment: nl.Experiment, axes: dict[str, Any], seeds: int, metric: str | None = None
     ) -> Answers:
         """Run a grid and the float32 runs beside it."""
-        rows = nl.profile(experiment, axes, seeds=seeds, threads=self.threads).rows
+        store = None if self.stores is None else self.stores / f"{len(self.found)}.sqlite"
+        rows = nl.profile(experiment, axes, seeds=seeds, threads=self.threads, store=store).rows
         rows = [*rows, *float_rows(rows, self.threads)]
         self.runs += len(rows)
         return Answers(rows, metric)
@@ -148,7 +150,7 @@ class Study:
             "precision.weight": [f"s2.{w - 3}" for w in (FLOOR_WIDTHS[2::4] if self.quick else FLOOR_WIDTHS)],
         }
         answers = self.profiled(one_unit(), axes, 2 if self.quick else 6, "train_loss")
-        floors = [floor_of(f.case.rows[0]) for f in answers.fixed]
+        floors = [mean_floor([floor_of(row) for row in f.case.rows]) for f in answers.fixed]
         plot_floors(answers, floors, self.picture("floor"))
         lines = []
         for f, floor in zip(answers.fixed, floors, strict=True):
@@ -193,6 +195,15 @@ class Study:
         found = suggest_formats(vowels(), tolerance, seeds, tests=tests, threads=self.threads, progress=False)
         self.found["suggestion"] = {**found.to_dict(), "toml": found.to_toml()}
         self.runs += found.runs
+
+
+def mean_floor(floors: Sequence[Floor | None]) -> Floor | None:
+    """Return the mean over seeds, valid if every one is."""
+    found = [floor for floor in floors if floor is not None]
+    if not found:
+        return None
+    reasons = "; ".join(dict.fromkeys(floor.reason for floor in found if floor.reason))
+    return Floor(sum(floor.loss for floor in found) / len(found), all(floor.valid for floor in found), reasons)
 
 
 def eight_bits() -> nl.Precision:
@@ -370,11 +381,12 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--threads", type=int, help="runs at a time; default the number of processors")
     parser.add_argument("--results", type=Path, default=RESULTS, help="results, without a suffix")
     parser.add_argument("--pictures", type=Path, default=ROOT / "docs" / "pictures", help="folder of the pictures")
+    parser.add_argument("--stores", type=Path, help="folder that keeps the runs of grids, so that none is made twice")
     parser.add_argument("--page", type=Path, default=PAGE, help="page with the tables")
     args = parser.parse_args(argv)
     target = args.results.with_suffix(".json")
     if not args.tables:
-        study, began = Study(args.quick, args.threads, args.pictures), time.perf_counter()
+        study, began = Study(args.quick, args.threads, args.pictures, args.stores), time.perf_counter()
         for title, make in (
             ("vowels", lambda: study.bits("vowels", vowels())), ("teacher", lambda: study.bits("teacher", teacher())),
             ("heat", study.heat), ("floors", study.floors), ("attribution", study.costs), ("angles", study.angles),

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from dataclasses import asdict
 from typing import Any
 
 import numpy as np
 
+from neurolrnn import tasks
 from neurolrnn.basis import Basis
 from neurolrnn.demands import demand_of
 from neurolrnn.errors import InputError
@@ -18,9 +19,8 @@ from neurolrnn.rules import RFLO
 from neurolrnn.tasks import Task
 from neurolrnn_hardware.demand import Demand
 
-DRAWN = 256
+DRAWN = 64
 """Units up to which the very network of the experiment is counted."""
-_HELD = ("block", "sparse")
 
 
 def outline(experiment: Experiment, task: Task | None = None) -> Demand:
@@ -36,50 +36,44 @@ def outline(experiment: Experiment, task: Task | None = None) -> Demand:
     Notes
     -----
     A network of full weights with more than :data:`DRAWN` units is counted with independent weights of the same size
-    in place of its own, whose eigenvalues would take n³ work to scale. Only sums of weights that do not learn can
-    differ by that, and only in the last bit of an exact accumulator.
+    in place of its own, whose eigenvalues would take n³ work to scale. Nothing but the width of exact sums over weights
+    that do not learn depends on their values, and that only by a bit or so.
 
     Raises
     ------
     InputError
         If the experiment is not in order, or no chip calculates it.
     """
-    drawing, rule = experiment.network, experiment.rule
+    drawing, rule, training = experiment.network, experiment.rule, experiment.training
     if task is None:
-        from neurolrnn import tasks
-
         with told(experiment.where, "task"):
             task = tasks.load(**experiment.task)
-    n = drawing.n_rec
-    basis: Basis | None = None
+    factored = isinstance(rule, RFLO) and rule.storage == "factored"
     schur = isinstance(rule, RFLO) and rule.basis == "schur"
+    held = drawing.kind == "sparse" or (drawing.kind == "block" and factored)
+    basis: Basis | None = None
     with told(experiment.where, "network"):
-        if drawing.kind in _HELD or n <= DRAWN or schur:
-            network = _drawn(experiment, task)
-        elif n > LARGEST_DENSE:
+        if held or schur or drawing.n_rec <= DRAWN:
+            network = Network.random(task.n_in, n_out=task.n_out, **_options(experiment))
+        elif "W" in training.learn and not factored:  # all n² weights may become anything: only their number matters
+            network = Network.random(task.n_in, n_out=task.n_out, **{**_options(experiment), "kind": "block"})
+            basis = Basis("dense", np.empty((0, 0)))
+        elif drawing.n_rec > LARGEST_DENSE:
             raise InputError(
-                f"n_rec = {n:,} with kind = {drawing.kind!r} has {n * n:,} weights; above {LARGEST_DENSE:,} units take "
-                f"kind = 'sparse' or 'block'"
+                f"n_rec = {drawing.n_rec:,} with kind = {drawing.kind!r} has {drawing.n_rec**2:,} weights that do not "
+                f"learn; above {LARGEST_DENSE:,} units take kind = 'sparse' or 'block'"
             )
         else:
             network = _independent(experiment, task)
             basis = Basis("dense", network.W)
     with told(experiment.where):
-        return demand_of(
-            network, rule, experiment.precision, experiment.training, task=task, seed=experiment.seed, basis=basis
-        )
+        return demand_of(network, rule, experiment.precision, training, task=task, seed=experiment.seed, basis=basis)
 
 
-def _options(experiment: Experiment) -> Mapping[str, Any]:
-    from dataclasses import asdict
-
+def _options(experiment: Experiment) -> dict[str, Any]:
     options = asdict(experiment.network)
     options["seed"] = experiment.seed if experiment.network.seed is None else experiment.network.seed
     return options
-
-
-def _drawn(experiment: Experiment, task: Task) -> Network:
-    return Network.random(task.n_in, n_out=task.n_out, **_options(experiment))
 
 
 def _independent(experiment: Experiment, task: Task) -> Network:

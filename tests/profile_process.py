@@ -3,10 +3,11 @@
 import os
 import sys
 
+from profile_cases import AXES, SEEDS, experiment
+
 import neurolrnn as nl
 from neurolrnn.profiles import threads
 from neurolrnn.profiles.store import Store
-from profile_cases import AXES, SEEDS, experiment
 
 
 def main(store: str, log: str, engine: str) -> None:

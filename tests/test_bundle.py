@@ -7,6 +7,7 @@ import importlib.util
 import json
 import subprocess
 import sys
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -95,7 +96,7 @@ def test_the_golden_codes_are_those_of_the_big_integer_oracle(storage: str) -> N
     weights = {k: v.tolist() for k, v in design.codes.items()}
     ends = [*np.flatnonzero(gold.first), gold.steps]
     lanes = [(gold.x[a:b].tolist(), gold.target[a:b].tolist(), gold.mask[a:b].tolist()) for a, b in
-             zip(ends[:-1], ends[1:], strict=True)]  # fmt: skip
+             pairwise(ends)]  # fmt: skip
     told = integer_oracle.train(fixed_cases.spec_of(design.numbers), weights, lanes, f"rflo-{storage}")
     assert np.array_equal(np.array(told.h)[:, 0], gold.learning["h"])
     assert np.array_equal(np.array(told.y)[:, 0], gold.learning["y"])
@@ -186,7 +187,7 @@ def test_real_numbers_need_a_precision_and_are_reported(tmp_path: Path) -> None:
     assert set(found) == {"A", "W", "B", "R"}
     assert 0 < found["W"] <= 2.0**-7
     assert replay(tmp_path / "net.npz").returncode == 0
-    with pytest.raises(LossError, match="rounded to s1.6"):
+    with pytest.raises(LossError, match=r"rounded to s1\.6"):
         export(net, tmp_path / "net.npz", "bundle", precision="int8", strict=True)
     big = net.replace(W=net.W + 3 * np.eye(6))
     how = [str(c) for c in export(big, None, "bundle", dry_run=True, precision="int8").changes]

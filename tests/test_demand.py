@@ -246,6 +246,36 @@ def test_multiplications_follow_the_leading_terms_of_the_rules(learner):
     assert d.arithmetic.multiplications_per_step == sum(v for k, v in work.items() if k != "episode")
 
 
+def test_reads_and_writes_of_a_step():
+    """Forward reads every weight; learning reads and writes what learns; traces are read, moved, and read again."""
+    n, m, o = 6, 3, 2
+
+    def traffic(d, name):
+        v = d.variable(name)
+        return v.reads_per_step, v.writes_per_step
+
+    dense = demand_of(DENSE, RFLO(storage="dense"), INT16)
+    assert traffic(dense, "W") == (2 * n * n, n * n)
+    assert traffic(dense, "B") == (2 * n * m, n * m)
+    assert traffic(dense, "A") == (2 * o * n, o * n)
+    assert traffic(dense, "feedback") == (o * n, 0)
+    assert traffic(dense, "trace") == (2 * n, n)
+    factored = demand_of(DENSE, RFLO(), INT16)
+    assert traffic(factored, "W") == (n * n, 0)
+    assert traffic(factored, "factor_W") == (2 * o * n, o * n)
+    assert traffic(factored, "feedback") == (o * n, 0)
+    eprop = demand_of(DENSE, EProp(), INT16)
+    assert traffic(eprop, "eligibility") == (2 * n * n, n * n)
+    assert traffic(eprop, "W") == (2 * n * n + n, n * n)
+    assert traffic(eprop, "A") == (3 * o * n, o * n)
+    tbptt = demand_of(DENSE, TruncatedBPTT(steps=4), INT16)
+    assert traffic(tbptt, "W") == ((2 + 3) * n * n, n * n)
+    hidden = demand_of(DENSE, RFLO(storage="dense"), PRECISIONS["int8-hidden16"])
+    assert traffic(hidden, "W") == (n * n, n * n) and traffic(hidden, "hidden_W") == (n * n, n * n)
+    episode = demand_of(DENSE, RFLO(storage="dense"), INT16, Training(update="episode"), longest=4)
+    assert traffic(episode, "W") == (n * n, 0) and traffic(episode, "sum_W") == (n * n, n * n)
+
+
 @given(learners())
 def test_reads_and_writes_name_who_is_there(learner):
     d = learner.demand

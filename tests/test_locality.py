@@ -6,9 +6,11 @@ from pathlib import Path
 import numpy as np
 import poisoning
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from poisoning import Learner, covered, declared, finite_poison, nan_poison, read_matters
 
-from neurolrnn.demands import locality_rows
+from neurolrnn.demands import demand_of, locality_rows
 from neurolrnn.errors import InputError
 from neurolrnn.network import Network
 from neurolrnn.precision import Precision
@@ -102,6 +104,20 @@ def test_what_is_declared_is_read(learner, synapse):
             assert read_matters(learner, synapse, cells, i, j, np.random.default_rng(6)), (read.what, cells)
 
 
+@given(st.sampled_from(list(LEARNERS)), st.integers(0, 2**32), st.data())
+def test_no_synapse_of_any_learner_reads_more(name, seed, data):
+    """The same for synapses and numbers at random."""
+    learner = LEARNERS[name]
+    synapse = data.draw(st.sampled_from(learner.demand.locality.synapses))
+    pairs = places(learner, synapse)
+    if synapse.array != "weights.Wt" or learner.network.sparse is None:
+        shape = dict(zip(synapse.axes, learner.arrays()[synapse.array].shape, strict=True))
+        pairs = [(i, j) for i in range(shape["post"]) for j in range(shape["pre"])]
+    i, j = data.draw(st.sampled_from(pairs))
+    before, after = finite_poison(learner, synapse, declared(synapse), i, j, np.random.default_rng(seed))
+    assert before.tobytes() == after.tobytes()
+
+
 BITTEN = ("float: rflo dense", "float: eprop symmetric", "float: tbptt 3", "fixed: rflo factored")
 
 
@@ -128,6 +144,13 @@ def test_every_rule_declares():
 
     with pytest.raises(InputError, match=r"neurolrnn\.rule_locality\.DECLARED"):
         declaration(Undeclared())
+
+
+@pytest.mark.parametrize("name", RULES)
+def test_the_table_of_rules_says_the_same(name):
+    """The words of docs/rules.md, "a synapse must also read", are there where the declaration has non-local reads."""
+    rule = RULES[name]()
+    assert bool(rule.local) != demand_of(DENSE, rule).locality.is_local
 
 
 def local(name: str) -> bool:

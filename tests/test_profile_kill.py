@@ -144,7 +144,7 @@ def test_a_file_that_may_not_grow(tmp_path: Path, undisturbed: nl.Profile) -> No
     )
     assert resource
     with Store.create(store, undisturbed.plan):
-        limit = os.path.getsize(store) + 40_000
+        limit = store.stat().st_size + 40_000
     environment = profile_cases.python_environment(PYTHONPATH="")
     environment["PYTHONPATH"] = os.pathsep.join([*sys.path, str(Path(__file__).parent)])
     done = subprocess.run(

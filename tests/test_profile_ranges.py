@@ -240,6 +240,6 @@ def test_spread_is_exact_at_powers_of_two(x, exponent):
     assert s.mass_below(exponent) == pytest.approx(size[size < limit].sum() / size.sum() if size.any() else 0.0)
     assert (s.smallest, s.largest) == (x.min(), x.max())
     # the fewest integer bits that hold everything
-    assert -(2.0**s.int_bits) <= x.min() and x.max() < 2.0**s.int_bits or not size.any()
+    assert (-(2.0**s.int_bits) <= x.min() and x.max() < 2.0**s.int_bits) or not size.any()
     if size.any():
         assert not (-(2.0 ** (s.int_bits - 1)) <= x.min() and x.max() < 2.0 ** (s.int_bits - 1))

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
 from neurolrnn.basis import Basis
 from neurolrnn.block_matrix import BlockMatrix
 from neurolrnn.counting.formats import Formats, make_formats
@@ -33,12 +35,9 @@ def recurrent_of(basis: Basis, n: int) -> Recurrent:
     """Count the recurrent synapses of n units."""
     W: Any = basis.recurrent
     if isinstance(W, SparseMatrix):
-        heard = W.starts[1:] - W.starts[:-1]
-        sent = [0] * n
-        for unit in W.sources.tolist():
-            sent[unit] += 1
+        heard, sent = np.diff(W.starts), np.bincount(W.sources, minlength=n)
         bits = max((n - 1).bit_length(), 1)
-        return Recurrent(W.synapses, W.synapses, int(heard.max()), max(sent), ("weights.Wt",), bits)
+        return Recurrent(W.synapses, W.synapses, int(heard.max()), int(sent.max()), ("weights.Wt",), bits)
     if isinstance(W, BlockMatrix):
         linked = int(W.linked.sum())
         fan = 2 if linked else 1

@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 from neurolrnn.counting.plan import Plan
-from neurolrnn.rules import BPTT, RTRL
+from neurolrnn.rules import BPTT
 from neurolrnn_hardware.demand import Connection, Message, Population
 
 
@@ -52,7 +52,7 @@ def connections(plan: Plan) -> tuple[Connection, ...]:
             full("feedback", "output", "recurrent", (o, n), "A" if symmetric else "feedback",
                  carries="learning signal", transposed=symmetric)
         )  # fmt: skip
-        if isinstance(plan.setting.rule, BPTT | RTRL) or plan.sizes.steps_stored > 1:
+        if isinstance(plan.setting.rule, BPTT) or plan.sizes.steps_stored > 1:
             backward = replace(out[0], name="backward", carries="learning signal", transposed=True, plastic=False)
             out.append(replace(backward, fan_in=w.fan_out, fan_out=w.fan_in))
     return tuple(out)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import shutil
 import subprocess
 import tempfile
@@ -18,7 +19,7 @@ from neurolrnn.export.writing import identifier
 from neurolrnn.rules import Rule
 from neurolrnn_kernels.formats import QFormat
 
-FLAGS = ("-std=c99", "-Os", "-Wall", "-Wextra", "-Werror", "-pedantic")
+FLAGS = ("-std=c99", "-ffreestanding", "-Os", "-Wall", "-Wextra", "-Werror", "-pedantic")
 
 
 def plan(
@@ -39,8 +40,8 @@ def plan(
     inputs, targets, mask, steps
         Of the golden test, see :func:`neurolrnn.export.golden.golden`.
     compiler : str or None
-        Compiler with which sizes are measured and reported, by its command; nothing is measured where it, or its
-        ``size``, is not found.
+        Command of the compiler with which sizes are measured and reported, such as ``"arm-none-eabi-gcc
+        -mcpu=cortex-m4 -mthumb"``; nothing is measured where it, or its ``size``, is not found.
     """
     design = resolve(
         source, precision=precision, rule=rule, learning_rate=learning_rate, noise=noise, seed=seed, loss=loss
@@ -194,8 +195,9 @@ def _golden_learning(design: Design, name: str, guard: str) -> str:
 
 def _sizes(files: dict[str, str], name: str, compiler: str | None) -> list[str]:
     """Return what the compiled network takes, in words; empty where it cannot be measured."""
-    size = None if compiler is None else shutil.which(compiler.removesuffix("gcc") + "size") or shutil.which("size")
-    if compiler is None or shutil.which(compiler) is None or size is None:
+    words = shlex.split(compiler or "")
+    size = shutil.which(words[0].removesuffix("gcc") + "size") if words else None
+    if size is None or shutil.which(words[0]) is None:
         return []
     with tempfile.TemporaryDirectory() as folder:
         for file, text in files.items():
@@ -204,7 +206,7 @@ def _sizes(files: dict[str, str], name: str, compiler: str | None) -> list[str]:
         found = []
         for part in (name, "device"):
             done = subprocess.run(
-                [compiler, *FLAGS, "-c", f"{part}.c", "-o", f"{part}.o"], cwd=folder, capture_output=True, text=True
+                [*words, *FLAGS, "-c", f"{part}.c", "-o", f"{part}.o"], cwd=folder, capture_output=True, text=True
             )
             if done.returncode:
                 return [f"{compiler} could not compile it: {done.stderr.strip().splitlines()[0]}"]

@@ -80,8 +80,8 @@ def build(source: Source, reading: Reading, dialect: str, dtype: Float, dt: floa
 
     nodes: dict[str, Any] = {
         "input": port(nir.Input, "input", net.n_in),
-        "B": linear(reading.B),
-        "A": linear(reading.A),
+        "B": linear(reading.matrices.B),
+        "A": linear(reading.matrices.A),
         "output": port(nir.Output, "output", net.n_out),
     }
     # nirtorch up to 2.0 walks the edges in their order and returns what came last: the loop must stand before A.
@@ -89,12 +89,12 @@ def build(source: Source, reading: Reading, dialect: str, dtype: Float, dt: floa
     edges = before + after
     tau, zero = vector(reading.tau), vector(0.0)
     if not reading.nested:
-        nodes |= {"state": nir.LI(tau=tau, r=vector(reading.r), v_leak=zero), "W": linear(reading.W)}
+        nodes |= {"state": nir.LI(tau=tau, r=vector(reading.r), v_leak=zero), "W": linear(reading.matrices.W)}
         edges = [*before, ("state", "W"), ("W", "state"), *after]
     else:
         neuron = nir.LIF(tau=tau, r=vector(reading.r), v_leak=zero, v_threshold=vector(reading.threshold))
         inner = {
-            "state.input": port(nir.Input, "input", net.n_rec), "state.lif": neuron, "state.w_rec": linear(reading.W),
+            "state.input": port(nir.Input, "input", net.n_rec), "state.lif": neuron, "state.w_rec": linear(reading.matrices.W),
             "state.output": port(nir.Output, "output", net.n_rec),
         }  # fmt: skip
         loop = [
@@ -139,7 +139,11 @@ def _to_bytes(graph: nir.NIRGraph) -> bytes:
 
 def _changes(source: Source, reading: Reading, dtype: Float) -> list[Change]:
     net = source.network
-    pairs = (("B", net.B, reading.meant_B), ("W", net.W, reading.meant_W), ("A", net.A, reading.A.astype(np.float64)))
+    pairs = (
+        ("B", net.B, reading.matrices.meant_B),
+        ("W", net.W, reading.matrices.meant_W),
+        ("A", net.A, reading.matrices.A.astype(np.float64)),
+    )
     changes = []
     for name, before, after in pairs:
         parts = {}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import queue
 import time
 from collections.abc import Sequence
@@ -18,6 +19,9 @@ TASK_SECONDS = 0.5
 """About how long one task of the cluster should take: long beside what handing it over costs, short beside a loss."""
 MOST_RUNS = 64
 """Runs in one task."""
+LINEAR_ALGEBRA = "the last digits of linear algebra"
+PROBED = 500
+"""Units of the largest network that is drawn to see them."""
 CONNECT_SECONDS = 15.0
 
 
@@ -51,13 +55,19 @@ def run_batch(batch: Sequence[tuple[dict[str, Any], str]]) -> list[tuple[tuple[A
     return found
 
 
-def fingerprint() -> dict[str, str]:
-    """Return what decides the last digits of a run where this is called: versions, and how matrices are multiplied."""
+def fingerprint(n_rec: int) -> dict[str, str]:
+    """Return what decides the last digits of a run where this is called: versions, and how matrices are multiplied.
+
+    Libraries that calculate with large matrices on several threads round otherwise than on one; Dask gives its workers
+    one.
+    """
     from neurolrnn.network import Network
     from neurolrnn.simulate import package_versions
 
     versions = {k: v for k, v in package_versions().items() if k != "machine"}
-    return {**versions, "linear algebra (its library, or its number of threads)": Network.random(2, 300, 2).digest()}
+    network = Network.random(2, min(n_rec, PROBED), 2)
+    h = hashlib.sha256(network.digest().encode() + (network.W @ network.W).tobytes())
+    return {**versions, f"{LINEAR_ALGEBRA} with {n_rec} units": h.hexdigest()[:12]}
 
 
 class Cluster:
@@ -69,6 +79,8 @@ class Cluster:
         ``"local"``, or that of a scheduler.
     count : int, optional
         Worker processes of a local one; default: the processors this process may use.
+    n_rec : int
+        Units of the largest network that will be run.
 
     Raises
     ------
@@ -76,13 +88,13 @@ class Cluster:
         If no scheduler answers, it has no workers, or they have other versions than this process.
     """
 
-    def __init__(self, address: str, count: int | None = None) -> None:
+    def __init__(self, address: str, count: int | None = None, n_rec: int = 1) -> None:
         self._local = None
         if address == LOCAL:
             self._local = _local_cluster(count)
         self._client = _connect(self._local if self._local is not None else address, address)
         try:
-            self._check()
+            self._check(n_rec)
         except BaseException:
             self.close()
             raise
@@ -92,15 +104,15 @@ class Cluster:
         self._seconds: float | None = None
         self._stopped = False
 
-    def _check(self) -> None:
+    def _check(self, n_rec: int) -> None:
         self._client.wait_for_workers(1, timeout=CONNECT_SECONDS)
-        here = fingerprint()
-        for worker, there in self._client.run(fingerprint).items():
+        here = fingerprint(n_rec)
+        for worker, there in self._client.run(fingerprint, n_rec).items():
             wrong = [f"{k} {there.get(k)} there, {v} here" for k, v in here.items() if there.get(k) != v]
             if wrong:
                 raise InputError(
                     f"worker {worker} would calculate other last digits than this process: {', '.join(wrong)}. Install "
-                    f"the same versions there, and set OPENBLAS_NUM_THREADS to the same here and there"
+                    f"the same versions there; for linear algebra set OPENBLAS_NUM_THREADS=1 before starting this process"
                 )
 
     @property

@@ -80,7 +80,8 @@ def checked(row: Row, digest: str) -> Done:
         return Done(digest, pack(row))
     other = (
         "what ran has other data than what was asked for: the file of the task was changed, or other versions where it "
-        "ran calculate other last digits. Install the same there as here"
+        "ran, or linear algebra on more threads, calculate other last digits. Install the same there as here, and set "
+        "OPENBLAS_NUM_THREADS=1 in both places"
     )
     return Done(digest, None, row.message if row.status == "failed" else other)
 
@@ -118,14 +119,14 @@ class Engine:
         """Whether it is chosen by how long the first runs take."""
         return self == Engine()
 
-    def start(self) -> Workers:
-        """Return what makes the runs."""
+    def start(self, items: Sequence[Item]) -> Workers:
+        """Return what makes these runs."""
         from neurolrnn.profiles.threads import Threads, processors
 
         if self.cluster is not None:
             from neurolrnn.profiles.cluster import Cluster
 
-            return Cluster(self.cluster, self.processes)
+            return Cluster(self.cluster, self.processes, max(int(item.tables["network"]["n_rec"]) for item in items))
         if self.processes is not None:
             from neurolrnn.profiles.processes import Processes
 
@@ -202,7 +203,7 @@ class _Work:
         """Make all runs of a list, the last one first."""
         if not left:
             return
-        workers = engine.start()
+        workers = engine.start(left)
         self._under_way = 0
         try:
             while (left or self._under_way) and not self._interrupt.asked:

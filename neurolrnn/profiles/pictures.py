@@ -43,7 +43,7 @@ def plot_answers(answers: Answers, path: str | Path | None = None, variable: str
     path : path, optional
         Where to save the figure; the suffix chooses the format (``.png`` if there is none).
     variable : str
-        Whose bits go along the axis. Where weight and state bits both vary and make a grid, a heat map is drawn.
+        Whose bits go along the axis; lines are means over seeds, bands reach from the worst seed to the best. Where weight and state bits both vary and make a grid, a heat map is drawn.
 
     Returns
     -------
@@ -88,6 +88,7 @@ def _panels(answers: Answers, variable: str) -> tuple[dict[str, list[Finding]], 
 def _against_bits(answers: Answers, variable: str) -> Any:
     panels, lines, _ = _panels(answers, variable)
     names = list(dict.fromkeys(label(f.case, lines) for f in answers.fixed))
+    widths = [f.case.bits(variable) or 0 for f in answers.fixed]
     quantities = [("metric", _metric_panel), ("dead", _dead_panel)]
     if any(f.rates.overflow for f in answers.fixed):
         quantities.append(("overflow", _overflow_panel))
@@ -114,6 +115,7 @@ def _against_bits(answers: Answers, variable: str) -> Any:
             if not many or q == len(quantities) - 1:
                 ax.set_xlabel(f"bits of {variable}")
             ax.xaxis.get_major_locator().set_params(integer=True)
+            ax.set_xlim(min(widths) - 0.6, max(widths) + 0.6)
     for ax in axes.ravel()[len(quantities) * len(panels) if not many else axes.size :]:
         ax.set_visible(False)
     handles, labels = axes.ravel()[0].get_legend_handles_labels()
@@ -127,22 +129,16 @@ def _metric_panel(
 ) -> None:
     scale = 100.0 if a.metric.is_accuracy else 1.0
     means: list[float] = []
-    low: list[float] = []
-    high: list[float] = []
+    ends: list[tuple[float, float]] = []
     for f, at in zip(findings, x, strict=True):
         kept = f.values[np.isfinite(f.values)] * scale
-        means.append(kept.mean() if len(kept) else np.nan)
-        spread = kept.std(ddof=1) if len(kept) > 1 else 0.0
-        low.append(means[-1] - spread)
-        high.append(means[-1] + spread)
+        means.append(float(kept.mean()) if len(kept) else math.nan)
+        ends.append((float(kept.min()), float(kept.max())) if len(kept) else (math.nan, math.nan))
         if f.case.lost:
             ax.annotate(f"{f.case.lost} lost", (at, means[-1] if len(kept) else 0.5), fontsize=6.5,
                         xycoords="data" if len(kept) else ("data", "axes fraction"), ha="center", va="bottom",
                         color=colour)  # fmt: skip
-    floor = 1e-12 if not a.metric.is_accuracy else -np.inf
-    ax.fill_between(
-        x, np.maximum(low, floor if np.isfinite(floor) else low), high, color=colour, alpha=0.15, linewidth=0
-    )
+    ax.fill_between(x, *zip(*ends, strict=True), color=colour, alpha=0.15, linewidth=0)
     ax.plot(x, means, color=colour, marker=marker, markersize=4, label=name)
 
 
@@ -177,9 +173,10 @@ def _float_line(ax: Any, findings: Sequence[Finding], answers: Answers) -> None:
     for k, context in enumerate(dict.fromkeys(f.case.context for f in findings)):
         if context in answers.floats:
             values = answers.floats[context].values(answers.metric) * scale
-            mean, spread = float(np.nanmean(values)), float(np.nanstd(values, ddof=1)) if len(values) > 1 else 0.0
-            ax.axhspan(mean - spread, mean + spread, color=plots.GREY, alpha=0.18, linewidth=0)
-            ax.axhline(mean, color=plots.GREY, linewidth=1.2, label="floating point" if k == 0 else None)
+            ax.axhspan(np.nanmin(values), np.nanmax(values), color=plots.GREY, alpha=0.18, linewidth=0)
+            ax.axhline(
+                float(np.nanmean(values)), color=plots.GREY, linewidth=1.2, label="floating point" if k == 0 else None
+            )
 
 
 def _decorate(ax: Any, quantity: str, metric: Metric, first: bool) -> None:
