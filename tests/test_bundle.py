@@ -247,3 +247,11 @@ def test_json_of_a_bundle_is_plain(tmp_path: Path) -> None:
     with np.load(tmp_path / "net.npz", allow_pickle=False) as file:
         head = json.loads(file["neurolrnn"].tobytes())
     assert (head["kind"], head["schema"]) == ("bundle", 1)
+
+
+def test_inference_alone_leaves_hidden_weights_behind(tmp_path: Path) -> None:
+    for run in (trained("int8-hidden16"), trained("int8-hidden16", "dense")):
+        export(run, tmp_path / "net.npz", "bundle", inference_only=True)
+        _, arrays = savefile.read(tmp_path / "net.npz", "bundle", schema.SCHEMA)
+        assert not any("hidden" in name or "after" in name for name in arrays)
+        assert replay(tmp_path / "net.npz").returncode == 0

@@ -6,7 +6,7 @@ docs/numerics.md is the contract of the arithmetic.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from importlib import metadata
 from typing import Any
@@ -266,7 +266,7 @@ def resolve(
     R = _feedback(source, wanted, network, seed) if learns else None
     setting = Setting(network, wanted, training, R, loss, lanes=1, longest=1, seed=seed)
     numbers = FixedNumbers(chosen, setting)
-    codes, changes = _codes(source, numbers)
+    codes, changes = _codes(source, numbers, learns)
     spots = _spots(numbers, learns)
     design = Design(numbers, spots, codes, tuple(learns), losses, changes, notes)
     if chosen.noise != given.noise and run is not None and any(spots[k].is_random for k in design.landings):
@@ -328,7 +328,7 @@ def _feedback(source: Source, rule: Rule, network: Network, seed: int) -> NDArra
     return rule.feedback_matrix(network.n_out, network.n_rec, seed)
 
 
-def _codes(source: Source, numbers: FixedNumbers) -> tuple[dict[str, Codes], list[Change]]:
+def _codes(source: Source, numbers: FixedNumbers, learns: Iterable[str]) -> tuple[dict[str, Codes], list[Change]]:
     """Return the codes of every matrix, and what their rounding changed."""
     net, R = numbers.setting.network, numbers.setting.feedback
     run = source.run
@@ -350,7 +350,7 @@ def _codes(source: Source, numbers: FixedNumbers) -> tuple[dict[str, Codes], lis
         if not source.is_fixed and not np.array_equal(landed, values):
             how = f"rounded to {form}" + (f", {clipped} of {values.size} values saturated" if clipped else "")
             changes.append(Change.between(name, how, "the device holds integers", values, landed))
-    for group in numbers.setting.training.learn:
+    for group in learns:
         fine = numbers.precision.hidden_format(group)
         if fine is None:
             continue
