@@ -34,8 +34,10 @@ suppress_warnings = ["myst.header"]  # a page may begin below level one where it
 
 NAVIGATION = {
     "Begin": ["generated/readme"],
-    "How to": ["rules", "tasks", "formats", "large_networks", "sparse", "export", "extending"],
-    "What the figures are": ["comparison", "quantised_vowels", "performance", "reproduce", "consumers"],
+    "How to": ["rules", "tasks", "formats", "profile", "profile_answers", "large_networks", "sparse", "export", "bundle", "deploy_c",
+               "deploy_verilog", "deploy_lava", "extending"],
+    "What the figures are": ["comparison", "quantised_vowels", "quantisation_study", "performance", "reproduce",
+                             "consumers"],
     "Explanations": ["numerics", "rounding", "theory", "theory_beyond", "theory_pictures", "rank"],
     "Reference": ["generated/api", "generated/changelog", "generated/contributing"],
 }

@@ -40,6 +40,7 @@ RULES = {
 }
 ROUNDINGS = ("nearest", "stochastic", "lsb-stochastic")
 WIDTHS = (4, 5, 6, 8, 10, 12, 14, 16)
+PARTS = ("vowels", "teacher", "heat", "floors", "attribution", "angles", "ranges", "suggestion")
 FLOOR_WIDTHS = tuple(range(9, 17))
 """s2.6 to s2.13."""
 
@@ -89,10 +90,10 @@ class Study:
         return self.pictures / f"study-{name}.png"
 
     def profiled(
-        self, experiment: nl.Experiment, axes: dict[str, Any], seeds: int, metric: str | None = None
+        self, name: str, experiment: nl.Experiment, axes: dict[str, Any], seeds: int, metric: str | None = None
     ) -> Answers:
         """Run a grid and the float32 runs beside it."""
-        store = None if self.stores is None else self.stores / f"{len(self.found)}.sqlite"
+        store = None if self.stores is None else self.stores / f"{name}.sqlite"
         rows = nl.profile(experiment, axes, seeds=seeds, threads=self.threads, store=store).rows
         rows = [*rows, *float_rows(rows, self.threads)]
         self.runs += len(rows)
@@ -106,7 +107,7 @@ class Study:
             "precision.update_rounding": list(ROUNDINGS),
             "bits": {f"{width} bits": weights(width) for width in self.widths},
         }
-        answers = self.profiled(experiment, axes, 2 if self.quick else 5)
+        answers = self.profiled(name, experiment, axes, 2 if self.quick else 5)
         answers.plot(self.picture(name))
         self.found[name] = [self.line(answers, f) for f in answers.findings]
 
@@ -137,7 +138,7 @@ class Study:
             "states": {f"{w} bits": narrow(w) for w in ((8, 12) if self.quick else (6, 7, 8, 10, 12))},
             "precision.update_rounding": ["stochastic"],
         }
-        answers = self.profiled(vowels(), axes, 2 if self.quick else 4)
+        answers = self.profiled("heat", vowels(), axes, 2 if self.quick else 4)
         answers.plot(self.picture("heat"))
         self.found["heat"] = [self.line(answers, f) for f in answers.findings]
 
@@ -149,7 +150,7 @@ class Study:
             "precision.update_rounding": ["nearest", "stochastic"],
             "precision.weight": [f"s2.{w - 3}" for w in (FLOOR_WIDTHS[2::4] if self.quick else FLOOR_WIDTHS)],
         }
-        answers = self.profiled(one_unit(), axes, 2 if self.quick else 6, "train_loss")
+        answers = self.profiled("floors", one_unit(), axes, 2 if self.quick else 6, "train_loss")
         floors = [mean_floor([floor_of(row) for row in f.case.rows]) for f in answers.fixed]
         plot_floors(answers, floors, self.picture("floor"))
         lines = []
@@ -271,7 +272,8 @@ def dead_table(lines: Sequence[dict[str, Any]]) -> str:
     """Return shares of dead updates of W and of overflows, at 8 bits."""
 
     def share(x: float | None) -> str:
-        return "-" if x is None else "100" if x == 1 else f"{min(100 * x, 99.9):.1f}"
+        text = "-" if x is None else f"{100 * x:.1f}"
+        return text if text != "100.0" else "100" if x == 1 else "> 99.9"
 
     at = min({line["bits"] for line in lines if line["bits"]}, key=lambda bits: abs(bits - 8))
     rows = []
@@ -378,6 +380,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--quick", action="store_true", help="two seeds and few bits, to see whether all works")
     parser.add_argument("--tables", action="store_true", help="only write the tables, from the results that are there")
+    parser.add_argument("--only", nargs="+", choices=PARTS, metavar="PART", help=f"make some parts: {', '.join(PARTS)}")
     parser.add_argument("--threads", type=int, help="runs at a time; default the number of processors")
     parser.add_argument("--results", type=Path, default=RESULTS, help="results, without a suffix")
     parser.add_argument("--pictures", type=Path, default=ROOT / "docs" / "pictures", help="folder of the pictures")
@@ -386,12 +389,17 @@ def main(argv: Sequence[str] | None = None) -> None:
     args = parser.parse_args(argv)
     target = args.results.with_suffix(".json")
     if not args.tables:
+        only = args.only or PARTS
         study, began = Study(args.quick, args.threads, args.pictures, args.stores), time.perf_counter()
+        if args.only:  # the other parts stay as they are
+            study.found = json.loads(target.read_text(encoding="utf-8"))
         for title, make in (
             ("vowels", lambda: study.bits("vowels", vowels())), ("teacher", lambda: study.bits("teacher", teacher())),
             ("heat", study.heat), ("floors", study.floors), ("attribution", study.costs), ("angles", study.angles),
             ("ranges", study.ranges), ("suggestion", study.suggestion),
         ):  # fmt: skip
+            if title not in only:
+                continue
             make()
             print(f"{title}: {time.perf_counter() - began:.0f} s", file=sys.stderr, flush=True)
         target.write_text(json.dumps(finite(study.found), indent=1) + "\n", encoding="utf-8")

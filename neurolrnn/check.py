@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from neurolrnn.check_text import markdown, overview, text
+from neurolrnn.check_text import VERDICTS, markdown, overview, text
 from neurolrnn.errors import InputError
 from neurolrnn.experiment import Experiment
 from neurolrnn.outline import outline
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 __all__ = ["Report", "check", "check_all", "chip_names", "load_chip", "overview"]
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Report:
     """What a chip says to an experiment. Printing it gives its text.
 
@@ -103,6 +103,9 @@ class Report:
 
     def __str__(self) -> str:
         return self.text()
+
+    def __repr__(self) -> str:
+        return f"<Report {self.chip.key}: {VERDICTS[self.fits]}, {len(self.findings)} findings>"
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain data, as JSON holds it."""

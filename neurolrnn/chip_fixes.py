@@ -6,6 +6,7 @@ import math
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
+from neurolrnn_hardware.arithmetic_limits import signed_by_two
 from neurolrnn_kernels.formats import QFormat
 
 if TYPE_CHECKING:
@@ -63,6 +64,7 @@ def _bits(limit: str, variables: Iterable[str], sign: bool = False) -> Fix:
         if most is None:
             return False
         own = sign and report.chip.weight.signed.value is False
+        own |= variables is TRACES and signed_by_two(report.verdict.limits)
         changed = _narrow(variables, int(most) + own, tables, report)
         if variables is WEIGHTS and tables["precision"].get("hidden") is not None:
             changed |= tables["precision"].pop("hidden", None) is not None

@@ -5,9 +5,10 @@ from __future__ import annotations
 import copy
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
-from neurolrnn import tasks
+from neurolrnn import tasks, toml_text
 from neurolrnn.check import Report, check_demand
 from neurolrnn.chip_fixes import FIXES, SIZES, Tables
 from neurolrnn.errors import InputError
@@ -19,7 +20,7 @@ ROUNDS = 12
 """Rounds of fixes; each may bring forth limits that another fix meets."""
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Suggestion:
     """An experiment that breaks no limit, and how it came from another.
 
@@ -45,8 +46,11 @@ class Suggestion:
 
     def to_toml(self) -> str:
         """Return the text of the experiment's file, with the changes in front as comments."""
+        tables = self.experiment.to_dict()
+        if isinstance(tables["task"].get("path"), str):  # the new file may lie in another folder
+            tables["task"]["path"] = str(Path(tables["task"]["path"]).resolve())
         head = [f"# Changed so that no limit of {self.report.chip.name} is broken:"]
-        return "\n".join([*head, *(f"#   {line}" for line in self.changes), "", self.experiment.to_toml()])
+        return "\n".join([*head, *(f"#   {line}" for line in self.changes), "", toml_text.dumps(tables)])
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain data, as JSON holds it."""
@@ -56,6 +60,9 @@ class Suggestion:
             "memory_bits": {"before": self.before.demand.bits(), "after": self.report.demand.bits()},
             "experiment": self.experiment.to_dict(),
         }
+
+    def __repr__(self) -> str:
+        return f"<Suggestion for {self.report.chip.key}: {len(self.changes)} changes>"
 
     def __str__(self) -> str:
         if not self.changes:

@@ -81,9 +81,17 @@ def _figures(chip: Chip) -> str:
         f"## {chip.key}", f"{chip.name}. Placement: `{chip.placement}`.",
         markdown_table(rows, ["figure", "what it is", "value", "grade", "source", "note"]),
         markdown_table(sources, ["source", "in full"]),
-        "Not captured:\n\n" + "\n".join(f"- {line}" for line in chip.not_modelled),
     ]  # fmt: skip
     return "\n\n".join(parts)
+
+
+def not_captured_markdown() -> str:
+    """Return, for every chip, what the model does not capture, as a Markdown list."""
+    parts = []
+    for name in catalogue.names():
+        chip = catalogue.load(name)
+        parts.append("\n".join([f"- **{chip.name}** (`{name}`)", *(f"  - {line}" for line in chip.not_modelled)]))
+    return "\n".join(parts)
 
 
 def _cells(chip: Chip, fact: Fact[Any]) -> list[str]:

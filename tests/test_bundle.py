@@ -147,6 +147,21 @@ def test_own_golden_input_and_the_whole_schema(tmp_path: Path) -> None:
     assert np.array_equal(arrays["golden/x"], np.floor(np.ldexp(inputs.reshape(40, 2), scale) + 0.5))
 
 
+def test_golden_input_outside_its_format_is_said() -> None:
+    inputs = np.full((5, 2), 3.0)
+    inputs[2] = 99.0
+    notes = export(trained(), None, "bundle", dry_run=True, inputs=inputs).notes
+    assert "2 golden values of input lie outside s4.11 and were saturated" in notes
+    with pytest.raises(InputError, match="give inputs too"):
+        export(trained(), None, "bundle", dry_run=True, targets=np.zeros((5, 3)))
+
+
+def test_the_layout_in_the_documents() -> None:
+    text = (READER.parents[1] / "docs" / "bundle.md").read_text(encoding="utf-8")
+    found = text.split("<!-- bundle: begin -->\n")[1].split("\n<!-- bundle: end -->")[0]
+    assert found == schema.tables(), "docs/bundle.md: put in what bundle_schema.tables() gives"
+
+
 def test_a_changed_byte_is_noticed(tmp_path: Path) -> None:
     path = tmp_path / "net.npz"
     export(trained(), path, "bundle")
@@ -184,7 +199,8 @@ def test_real_numbers_need_a_precision_and_are_reported(tmp_path: Path) -> None:
         export(net, tmp_path / "net.npz", "bundle")
     report = export(net, tmp_path / "net.npz", "bundle", precision="int8", learning_rate=0.1)
     found = {change.what: change.error for change in report.changes}
-    assert set(found) == {"A", "W", "B", "R"}
+    assert set(found) == {"A", "W", "B", "R", *(f"learning rate of {g}" for g in "AWB")}
+    assert found["learning rate of A"] == abs(205 * 2.0**-11 - 0.1)
     assert 0 < found["W"] <= 2.0**-7
     assert replay(tmp_path / "net.npz").returncode == 0
     with pytest.raises(LossError, match=r"rounded to s1\.6"):
@@ -232,7 +248,8 @@ def test_sparse_weights_that_stay_are_written_out_and_those_that_learn_are_not_p
 
 def test_other_noise_than_the_runs_is_a_loss(tmp_path: Path) -> None:
     report = export(trained("int8"), tmp_path / "net.npz", "bundle", noise="lfsr")
-    assert "random bits of the run" in str(report.losses[0])
+    assert "random bits of the run: it is exported with noise = 'lfsr'" in str(report.losses[0])
+    assert "seed = 3" in str(export(trained("int8"), None, "bundle", dry_run=True, seed=3).losses[0])
     assert replay(tmp_path / "net.npz").returncode == 0
     assert not export(trained("int16"), None, "bundle", noise="lfsr", dry_run=True).losses  # nothing is drawn there
 

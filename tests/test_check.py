@@ -51,6 +51,7 @@ def test_a_processor_with_memory_fits():
 def test_what_is_not_known_does_not_pass():
     report = nl.check(experiment(), "cortex_m4")
     assert report.fits is None
+    assert repr(report) == "<Report cortex_m4: not known, 1 findings>"
     (finding,) = report.findings
     assert (finding.limit, finding.status, finding.allowed) == ("memory.chip", "not known", "not known")
     assert finding.note == "depends on the part" and "assume memory.chip" in finding.remedy
@@ -298,6 +299,17 @@ def test_the_largest_network_that_fits():
         return nl.check(nl.Experiment.from_dict(tables), "cortex_m4", given).fits is False
 
     assert not broken(n_rec) and broken(n_rec + 1)
+
+
+def test_own_data_are_found_from_another_folder(tmp_path, monkeypatch):
+    (tmp_path / "here").mkdir()
+    np.savez(tmp_path / "here" / "data.npz", inputs=np.ones((20, 2)), targets=np.ones((20, 1)))
+    tables = {**experiment(n_rec=300).to_dict(), "task": {"name": "npz", "path": "data.npz"}}
+    (tmp_path / "here" / "big.toml").write_text(nl.Experiment.from_dict(tables).to_toml(), encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+    suggestion = nl.check("here/big.toml", "cortex_m4", ["memory.chip=20000"]).suggest()
+    (tmp_path / "fits.toml").write_text(suggestion.to_toml(), encoding="utf-8")
+    assert nl.check("fits.toml", "cortex_m4", ["memory.chip=20000"]).fits
 
 
 def test_what_no_change_can_meet_is_named():

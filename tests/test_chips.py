@@ -310,3 +310,9 @@ def test_the_documented_table_is_the_sheets():
         for _, fact in facts(load(name)):
             for reference in fact.references:
                 assert f'<a id="{name}-{reference.key}"></a>' in text
+
+
+def test_what_is_not_captured_is_documented():
+    text = (ROOT / "docs" / "fit_my_chip.md").read_text(encoding="utf-8")
+    begin, end = "<!-- not captured: begin -->", "<!-- not captured: end -->"
+    assert text[text.index(begin) + len(begin) : text.index(end)].strip() == chip_tables.not_captured_markdown()

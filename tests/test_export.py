@@ -91,6 +91,22 @@ def test_dry_run_writes_nothing_and_knows_the_size(tmp_path, network):
     assert json.loads(json.dumps(report.to_dict()))["exact"] is False
 
 
+def test_a_run_that_did_not_end_well_says_so():
+    task = nl.tasks.load("periodic", period=5, frequencies=[1.0], amplitudes=[1.0])
+    with pytest.raises(nl.Divergence) as caught:
+        nl.simulate(nl.Network.random(1, 4, 1, 0.5), task, nl.RFLO(), learning_rate=1e3, progress=False)
+    report = nl.export(caught.value.run, None, "npz", dry_run=True)
+    assert report.notes[0] == "the run ended as diverged: this is its network at that point"
+
+
+def test_an_expected_run_is_exported_too(tmp_path):
+    task = nl.tasks.load("teacher-student", teacher="gaussian", n_in=2, n_rec=3, n_out=1)
+    training = nl.Training(0.01, update="expected")
+    run = nl.simulate(nl.Network.random(2, 4, 1), task, nl.RFLO(), training=training, progress=False)
+    nl.export(run, tmp_path / "net.nir", dtype="float64")
+    assert nl.Network.from_nir(tmp_path / "net.nir").digest() == run.network.digest()
+
+
 @pytest.mark.parametrize(
     "options, words",
     [

@@ -80,6 +80,15 @@ def test_a_smallest_network_and_inference_alone(tmp_path: Path) -> None:
     compiled(tmp_path / "one", "network", "-O1", *STRICT, *CHECKED)
 
 
+@pytest.mark.parametrize("name", ["int8", "int8-hidden16"])
+def test_a_network_that_has_not_learned_yet(tmp_path: Path, name: str) -> None:
+    net = nl.Network.random(2, 6, 3, leak=0.5, seed=1)
+    export(net, tmp_path / "net", "c", name="net", precision=name, learning_rate=0.1)
+    assert compiled(tmp_path / "net", "net", "-O1", *STRICT, *CHECKED) > 1000
+    export(trained(name), tmp_path / "rest", "c", name="net", inference_only=True)
+    compiled(tmp_path / "rest", "net", "-O1", *STRICT, *CHECKED)
+
+
 def test_a_wrong_code_is_noticed(tmp_path: Path) -> None:
     export(trained(), tmp_path / "net", "c", name="net")
     file = tmp_path / "net" / "net_data.h"

@@ -77,6 +77,15 @@ def test_the_smallest_network(tmp_path: Path) -> None:
     assert simulated(tmp_path / "net") == 30 * 5 + 3
 
 
+def test_a_network_that_has_not_learned_yet(tmp_path: Path) -> None:
+    net = nl.Network.random(2, 6, 3, leak=0.5, seed=1)
+    hidden = precision("int8-hidden16 lfsr")
+    export(net, tmp_path / "net", "verilog", name="net", precision=hidden, learning_rate=0.1, steps=30)
+    simulated(tmp_path / "net")
+    export(net, tmp_path / "rest", "verilog", name="net", precision=hidden, steps=30)
+    simulated(tmp_path / "rest")
+
+
 def test_a_wrong_code_is_noticed(tmp_path: Path) -> None:
     export(trained("int16"), tmp_path / "net", "verilog", name="net")
     file = tmp_path / "net" / "net_W.mem"
@@ -130,6 +139,12 @@ def test_what_the_core_does_not_learn_is_said(tmp_path: Path) -> None:
     assert simulated(tmp_path / "dense") == 20 * (8 + 3)
     with pytest.raises(LossError, match="factors only"):
         export(trained("int16", "dense"), None, "verilog", strict=True, dry_run=True)
-    net = nl.Network.random(2, 5, 3, leak=0.5, seed=3)
-    options = {"precision": precision("int16"), "learning_rate": 0.1, "loss": "cross-entropy"}
-    assert "no divider" in str(export(net, None, "verilog", dry_run=True, **options).losses[0])
+
+
+@pytest.mark.parametrize("n_out", [1, 2, 5])
+@pytest.mark.parametrize("name", ["int16", "int8 lfsr everywhere"])
+def test_cross_entropy(tmp_path: Path, name: str, n_out: int) -> None:
+    net = nl.Network.random(2, 5, n_out, leak=0.5, seed=3, output_scale=3.0)
+    options = {"precision": precision(name), "learning_rate": 0.1, "loss": "cross-entropy", "name": "net"}
+    export(net, tmp_path / "net", "verilog", steps=40, **options)
+    assert simulated(tmp_path / "net") > 40 * 2 * (5 + n_out)

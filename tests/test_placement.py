@@ -122,7 +122,7 @@ def test_synapses_of_one_core_are_counted_one_by_one(n_rec, n_in, n_out, kind):
     (group,) = placed.groups
     expected = axons = 0
     units = {p.name: p.units for p in wanted.populations}
-    index = max((sum(group.neurons.values()) - 1).bit_length(), 1)
+    index = max((sum(group.neurons.values()) - 1).bit_length(), 6)  # Loihi has indices of 6 to 12 bits
     for c in wanted.connections:
         # Synapses are dealt out to senders as evenly as they go, which is what is known of a sparse connection.
         deal = [0] * (units[c.pre] if c.dense else min(units[c.pre], units[c.post] * c.fan_in))
@@ -209,6 +209,7 @@ def test_brainscales_merges_circuits():
     placed = place(demand(150, 10, 2, nl.RFLO(storage="dense"), weight="s1.4"), assume(load("brainscales2")))
     # 150 + 10 + 2 sources in two rows each: 324 rows are two circuits; an output hears 300.
     assert placed.asked("topology.neurons") == 2 * 150 + 2 * 2
+    assert placed.asked("topology.cores") == 2 and placed.asked("topology.neurons_per_core") == 256
 
 
 def test_xylo_counts_recurrent_fans():

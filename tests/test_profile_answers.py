@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import importlib.util
+import json
 import math
+import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -19,6 +23,7 @@ from neurolrnn.profiles.row import Row
 from neurolrnn.profiles.run_one import run_one
 from neurolrnn.profiles.trials import float_rows
 
+ROOT = Path(__file__).parents[1]
 TABLES = {
     "seed": 0,
     "task": {"name": "teacher-student", "sequences": 40, "steps": 10, "test_sequences": 10},
@@ -324,3 +329,23 @@ def test_floors_are_drawn_beside_losses(tmp_path):
     np.testing.assert_allclose(drawn["stochastic: predicted"], [f.loss for f in (floors[1], floors[3])])
     with pytest.raises(InputError, match="floors are losses"):
         plot_floors(Answers(rows, "test_nmse"), floors)
+
+
+# --- the shipped study
+
+
+def test_the_tables_of_the_study_are_those_of_its_results():
+    path = ROOT / "examples" / "quantisation_study.py"
+    spec = importlib.util.spec_from_file_location("quantisation_study", path)
+    study = importlib.util.module_from_spec(spec)
+    sys.modules["quantisation_study"] = study
+    spec.loader.exec_module(study)
+    found = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))
+    page = (ROOT / "docs" / "quantisation_study.md").read_text(encoding="utf-8")
+    for name, table in study.tables(found).items():
+        start = page.index(study.BEGIN.format(name)) + len(study.BEGIN.format(name))
+        assert page[start : page.index(study.END, start)].strip() == table, name
+    lines = path.with_suffix(".csv").read_text(encoding="utf-8").splitlines()
+    assert len(lines) - 1 == sum(
+        len(x["values"]) for part in ("vowels", "teacher", "heat", "floor") for x in found[part]
+    )

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 
 from neurolrnn_hardware.demand import Demand, Number
 from neurolrnn_hardware.findings import Findings
+from neurolrnn_hardware.limits import Limits
 
 SUMS = ("current", "readout", "coupling")
 """Variables in which products are summed over synapses."""
@@ -157,12 +158,19 @@ def _traces(demand: Demand, findings: Findings) -> None:
             what = f"format of {v.name}"
             if limits.value("learning.available") is False:
                 continue
-            findings.most(f"{register}.bits", v.number.bits, what, f"give it {narrower(own)}" if own else "")
-            if v.number.signed and limits.value(f"{register}.signed") is False and place == "pre-neuron":
-                if (limits.value("trace.per_neuron") or 1) >= 2:
-                    findings.notes.append(f"{v.name}: a signed trace is two unsigned ones, of which the chip has two")
-                else:
-                    _signed(findings, f"{register}.signed", v.number, what, "two traces a neuron; the chip has one")
+            halves = v.number.signed and place == "pre-neuron" and signed_by_two(limits)
+            if halves:
+                findings.notes.append(f"{v.name}: a signed trace is two unsigned ones, of which the chip has two")
+            bits = v.number.bits - halves
+            findings.most(f"{register}.bits", bits, what, f"give it {narrower(own + halves)}" if own else "")
+            if v.number.signed and not halves and place == "pre-neuron":
+                _signed(findings, f"{register}.signed", v.number, what, "two traces a neuron; the chip has one")
+
+
+def signed_by_two(limits: Limits) -> bool:
+    """Whether a signed trace can be the difference of two unsigned ones, each as wide as its magnitude."""
+    unsigned = limits.value("trace.signed") is False
+    return unsigned and (limits.value("trace.per_neuron") or 1) >= 2
 
 
 def _roundings(demand: Demand, findings: Findings) -> None:

@@ -85,6 +85,7 @@ class Packing:
     longest: Fact[int] = sheet.count("synapses", "synapses in one list; a longer one is cut, each part with its header")
     delay: Fact[int] = sheet.bits("delay bits stored per synapse")
     tag: Fact[int] = sheet.bits("tag bits per learning synapse")
+    index_least: Fact[int] = sheet.bits("fewest index bits per synapse, where there are any")
     index: Fact[int] = sheet.bits("index bits per synapse, where not all neurons of a core are addressed in order")
 
 

@@ -48,7 +48,8 @@ def list_bits(limits: Limits, synapses: int, weight: int, plastic: bool = False,
         return 0
     packing = limits.chip.packing
     word, header, longest = packing.word.value or 1, packing.header.value or 0, packing.longest.value or synapses
-    index_bits = index if packing.index.value is None or index == 0 else packing.index.value
+    index_bits = max(index, packing.index_least.value or 0) if index else 0
+    index_bits = packing.index.value if index and packing.index.value is not None else index_bits
     each = weight + (packing.delay.value or 0) + ((packing.tag.value or 0) if plastic else 0) + index_bits
     full, rest = divmod(synapses, longest)
     total = full * _to_word(longest * each + header, word)

@@ -89,24 +89,25 @@ def place_rows(demand: Demand, limits: Limits) -> Placement:
     """
     double = 2 if limits.value("weight.sign_scope") == "row" else 1
     rows = limits.value("topology.rows_per_core") or limits.value("topology.fan_in")
-    columns = int(min(limits.most("topology.neurons_per_core"), 2**40))
-    circuits, groups, notes = 0, [], []
+    notes, merged = [], {}
     for p in hosted(demand):
         heard = sum(_rows(c, double) for c in incoming(demand, p.name))
-        merged = max(1, -(-heard // rows)) if rows else 1
-        if merged > 1:
-            notes.append(f"each neuron of {p.name} is {merged} merged circuits, for {heard:,} rows")
-        circuits += p.units * merged
-        whole = max(columns // merged, 1)
-        full, rest = divmod(p.units, whole)
-        for cores, k in ((full, whole), (1 if rest else 0, rest)):
-            if cores:
-                groups.append(CoreGroup(cores, {p.name: k}, {"topology.columns_per_core": k * merged}))
+        merged[p.name] = max(1, -(-heard // rows)) if rows else 1
+        if merged[p.name] > 1:
+            notes.append(f"each neuron of {p.name} is {merged[p.name]} merged circuits, for {heard:,} rows")
+
+    def load(held: Mapping[str, int]) -> Load:
+        return {"topology.neurons_per_core": sum(k * merged[name] for name, k in held.items())}
+
+    groups = fill(hosted(demand), load, limits)
+    circuits = sum(p.units * merged[p.name] for p in hosted(demand))
     if double == 2:
         notes.append("each sending neuron takes two rows, one for each sign of its weights")
     kept = demand.select(role=("trace", "history", "influence", "sum"))
     helper = [v for v in demand.select(role="weight") if v.owner == "feedback"]
     uses = [
+        Use("topology.cores", sum(g.cores for g in groups), "halves that are used"),
+        *fullest(groups, "circuits of the fullest half"),
         Use("topology.neurons", circuits, "neuron circuits together"),
         Use("topology.synapses", sum(c.synapses * double for c in demand.connections), "synapses together"),
     ]
@@ -153,6 +154,7 @@ def place_layers(demand: Demand, limits: Limits) -> Placement:
     bits = sum(
         stored_bits(limits, c.weight.bits, c.plastic) * c.synapses for c in demand.connections if not c.transposed
     )
+    cores = limits.value("topology.cores")
     uses = [
         Use("topology.inputs", sizes["input"], "inputs"),
         Use("topology.hidden", inner, "recurrent neurons"),
@@ -167,6 +169,7 @@ def place_layers(demand: Demand, limits: Limits) -> Placement:
         Use("topology.output_projection", inner, "recurrent neurons that outputs hear"),
         Use("topology.neurons", demand.units, "neurons together"),
         Use("memory.chip", -(-bits // 8), "weights together"),
+        *([Use("topology.neurons_per_core", -(-demand.units // cores), "neurons of each core")] if cores else []),
     ]  # fmt: skip
     return Placement("layers", (), _counted(uses, limits))
 

@@ -14,7 +14,7 @@ def add_list(subparsers: Any) -> None:
     parser = subparsers.add_parser(
         "list",
         help="show what there is to choose from",
-        description="Show the learning rules, tasks, number formats or targets of export, as the package defines them.",
+        description="Show learning rules, tasks, number formats, chips or targets of export, as the package has them.",
         formatter_class=argparse.RawDescriptionHelpFormatter,
         epilog=f"examples:\n  neurolrnn list rules\n  neurolrnn list tasks --json\n  neurolrnn list formats\n{CODES}",
     )

@@ -99,7 +99,7 @@ def export(
         files = dict(zip([place.name], files.values(), strict=True))  # one file, under the name that the user gave
     sizes = {name: len(data) for name, data in files.items()}
     status = "completed" if source.run is None else source.run.status
-    notes = [] if status == "completed" else [f"the run is {status}; this is its network at that point"]
+    notes = [] if status == "completed" else [f"the run ended as {status}: this is its network at that point"]
     parts = (tuple(plan.losses), tuple(plan.changes), (*notes, *plan.notes))
     report = ExportReport(target, place, sizes, *parts)
     if strict and not report.is_exact:

@@ -38,6 +38,10 @@ def plan(
     arrays = schema.arrays(design, gold)
     meta = schema.meta(design, gold, origin)
     meta["sha256"] = {name: schema.digest(codes) for name, codes in arrays.items()}
-    notes = [*design.notes, f"golden trajectory of {gold.steps} steps; read it with examples/read_bundle.py"]
+    notes = [
+        *design.notes,
+        *gold.notes,
+        f"golden trajectory of {gold.steps} steps; read it with examples/read_bundle.py",
+    ]
     data = savefile.pack(schema.KIND, schema.SCHEMA, meta, arrays)
     return Plan({"bundle.npz": data}, design.losses, design.changes, notes)

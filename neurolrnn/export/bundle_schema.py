@@ -5,8 +5,9 @@ from __future__ import annotations
 import hashlib
 from typing import Any
 
+from neurolrnn.export.design import Codes, Design, Spot
 from neurolrnn.export.golden import Golden
-from neurolrnn.export.integers import Codes, Design, Spot
+from neurolrnn.tables import markdown_table
 
 KIND = "bundle"
 SCHEMA = 1
@@ -59,6 +60,14 @@ ARRAYS: dict[str, str] = {
     "golden/after/*": "(checkpoints, ...) everything that learns, after so many steps",
 }  # fmt: skip
 """Arrays of a bundle, all int64 codes."""
+
+
+def tables() -> str:
+    """Return the layout as markdown tables: meta data, landings, arrays."""
+    parts = ((FIELDS, "key of the meta data"), (LANDING_FIELDS, "key of a landing"), (ARRAYS, "array"))
+    return "\n\n".join(
+        markdown_table([(f"`{key}`", text) for key, text in rows.items()], (head, "holds")) for rows, head in parts
+    )
 
 
 def digest(codes: Codes) -> str:

@@ -12,8 +12,9 @@ from typing import Any
 from neurolrnn.export import c_step
 from neurolrnn.export.c_text import comment, integer, move, stored, table, template
 from neurolrnn.export.c_text import landing as landing_text
+from neurolrnn.export.design import Design
 from neurolrnn.export.golden import STEPS, Golden, golden
-from neurolrnn.export.integers import Design, resolve, version
+from neurolrnn.export.integers import resolve, version
 from neurolrnn.export.target import Plan, Source
 from neurolrnn.export.writing import identifier
 from neurolrnn.rules import Rule
@@ -48,7 +49,7 @@ def plan(
     )
     gold = golden(design, inputs=inputs, targets=targets, mask=mask, steps=steps)
     files = write(design, gold, identifier(name))
-    notes = [*design.notes, *_sizes(files, identifier(name), compiler)]
+    notes = [*design.notes, *gold.notes, *_sizes(files, identifier(name), compiler)]
     return Plan(files, design.losses, design.changes, notes)
 
 
@@ -125,7 +126,7 @@ SHAPES = {"A": ("N_OUT", "N_REC"), "R": ("N_OUT", "N_REC"), "M": ("N_OUT", "N_RE
 def _data(design: Design, name: str, guard: str) -> str:
     """Return the constants: weights that stay, and initial values of those that learn."""
     parts = [f"/* Constants of {name}; part of {name}.c. */\n#ifndef {guard}_DATA_H\n#define {guard}_DATA_H\n"]
-    moving = {design.learned(g) for g in design.learns}
+    moving = c_step.moving(design)
     for key, codes in design.codes.items():
         matrix = key.removeprefix("hidden_")
         if matrix in ("M", "N") and not codes.any():

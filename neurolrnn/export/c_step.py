@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from neurolrnn.export.c_text import exact, fit, integer, number, stored, table
-from neurolrnn.export.integers import Design, Spot
+from neurolrnn.export.design import Design, Spot
 from neurolrnn_kernels.fixed import EXP2, LOG2_E
 
 MIX = """/* Chris Wellons' lowbias32. */
@@ -63,12 +63,17 @@ def exponential() -> str:
     return table("exp2_table", "int32_t", EXP2, ["256"], "2^(16 - i/256)")
 
 
+def moving(design: Design) -> set[str]:
+    """Return the matrices that a device holds in RAM: all that learn, and both factors."""
+    return {design.learned(group) for group in design.learns} | ({"M", "N"} if design.factored else set())
+
+
 class Steps:
     """Text of the functions of one design, named after ``name``."""
 
     def __init__(self, design: Design, name: str) -> None:
         self.d, self.name, self.guard = design, name, name.upper()
-        self.moving = {design.learned(group) for group in design.learns}
+        self.moving = moving(design)
         self.noise = design.precision.noise
         self.softmax = bool(design.learns) and design.setting.loss == "cross-entropy"
         self.landings = [
@@ -105,8 +110,6 @@ class Steps:
                          for k in self.d.learns if k != "A"]  # fmt: skip
             if self.softmax:
                 rows.append(("int32_t", f"share[{g}_N_OUT]", "of the softmax"))
-        if self.d.factored:  # they are part of the network even where they do not learn
-            self.moving |= {"M", "N"}
         for key in self.d.codes:
             matrix = key.removeprefix("hidden_")
             if matrix in self.moving:
@@ -141,7 +144,7 @@ class Steps:
             lines += [f"    d->register_{s.name} = {number(s.key or 1, 'uint32_t')};\n" for s in self.random]
         for key in matrices:
             rows, columns = self._shape(key.removeprefix("hidden_")).replace("[", " ").replace("]", " ").split()
-            first = f"{key}_start[i][j]" if self.d.codes[key].any() or key not in ("M", "N") else "0"
+            first = f"{key}_start[i][j]" if self.d.codes[key].any() or not key.endswith(("M", "N")) else "0"
             lines.append(
                 f"    for (i = 0; i < {rows}; i++)\n        for (j = 0; j < {columns}; j++)\n"
                 f"            d->{key}[i][j] = {first};\n"

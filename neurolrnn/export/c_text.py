@@ -11,7 +11,7 @@ from importlib import resources
 from string import Template
 from typing import Any
 
-from neurolrnn.export.integers import Codes, Design, Spot
+from neurolrnn.export.design import Codes, Design, Spot
 
 FILL = 110
 """Longest line of a table."""

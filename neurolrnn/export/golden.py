@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from neurolrnn.engine import Engine
 from neurolrnn.errors import InputError, positive_integer
-from neurolrnn.export.integers import Codes, Design
+from neurolrnn.export.design import Codes, Design
 from neurolrnn.fixed_point import FixedNumbers
 from neurolrnn.schedule import Piece
 from neurolrnn.tasks.base import Sequences
@@ -47,6 +47,8 @@ class Golden:
         Codes of everything that learns, after these steps.
     events : dict of str to int
         Results that lay outside the range of their variable while learning (or running, if nothing learns).
+    notes : list of str
+        What happened to the inputs and targets on their way to codes.
     """
 
     first: Codes
@@ -58,10 +60,11 @@ class Golden:
     checkpoints: Codes
     after: dict[str, Codes]
     events: dict[str, int]
+    notes: list[str]
 
     @property
     def steps(self) -> int:
-        """T."""
+        """Number of steps, T."""
         return len(self.x)
 
 
@@ -94,12 +97,15 @@ def golden(
     marks = np.unique(np.linspace(0, data.steps, 5).round().astype(np.int64)[1:])
     quiet = _run(design, data, np.zeros(data.steps), marks)
     heard = _run(design, data, data.mask, marks) if design.learns else quiet
-    encode = FixedNumbers(design.precision, design.setting).encode
+    numbers = FixedNumbers(design.precision, design.setting)
+    x, target = (numbers.encode(k, v).astype(np.int64) for k, v in (("input", data.inputs), ("target", data.targets)))
+    notes = [
+        f"{count} golden values of {name} lie outside {numbers.format_of(name)} and were saturated"
+        for name, count in numbers.clipped.items()
+    ]
     return Golden(
-        first, (data.mask != 0).astype(np.int64),
-        encode("input", data.inputs).astype(np.int64), encode("target", data.targets).astype(np.int64),
-        {k: quiet.trajectory[k] for k in ("h", "y")}, heard.trajectory if design.learns else {}, marks,
-        heard.weights if design.learns else {}, heard.events,
+        first, (data.mask != 0).astype(np.int64), x, target, {k: quiet.trajectory[k] for k in ("h", "y")},
+        heard.trajectory if design.learns else {}, marks, heard.weights if design.learns else {}, heard.events, notes,
     )  # fmt: skip
 
 

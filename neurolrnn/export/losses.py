@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -11,7 +12,9 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from neurolrnn.errors import InputError
-from neurolrnn.tables import text_table
+
+COLUMNS = 110
+"""Width of a report in plain text."""
 
 
 @dataclass(frozen=True)
@@ -77,6 +80,11 @@ class Change:
     def __str__(self) -> str:
         return f"{self.what} {self.how} ({self.why}): {self._error()}"
 
+    def ranges(self) -> str:
+        """Return smallest and largest value before and after, in the unit of the change."""
+        unit = "" if self.unit == "1" else f" {self.unit}"
+        return f"{_range(self.before)}{unit} before, {_range(self.after)}{unit} after"
+
     def _error(self) -> str:
         unit = "" if self.unit == "1" else f" {self.unit}"
         return "exact" if self.error == 0.0 else f"largest error {self.error:.3g}{unit}"
@@ -128,21 +136,12 @@ class ExportReport:
 
     def __str__(self) -> str:
         parts = [f"{self.target}: {'written to' if self.written else 'to be written to'} {self.path or 'a file'}"]
-        if self.losses:
-            rows = [[x.what, x.why, x.remedy] for x in self.losses]
-            parts.append(text_table(rows, ("not held", "because", "way out")))
-        if self.changes:
-            rows = [
-                [c.what, c.how, c.why, _range(c.before), _range(c.after), c.unit, f"{c.error:.3g}"]
-                for c in self.changes
-            ]
-            heads = ("changed", "how", "because", "before", "after", "unit", "largest error")
-            parts.append(text_table(rows, heads, "llllllr"))
+        parts += [f"not held: {loss}" for loss in self.losses]
+        parts += [f"changed: {change}; {change.ranges()}" for change in self.changes]
         if self.is_exact:
             parts.append("nothing is left out and nothing is rounded")
-        if self.notes:
-            parts.append("\n".join(f"note: {note}" for note in self.notes))
-        return "\n\n".join(parts)
+        parts += [f"note: {note}" for note in self.notes]
+        return "\n".join(textwrap.fill(part, COLUMNS, subsequent_indent="    ") for part in parts)
 
 
 def _range(pair: Sequence[float]) -> str:

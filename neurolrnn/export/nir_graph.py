@@ -94,7 +94,8 @@ def build(source: Source, reading: Reading, dialect: str, dtype: Float, dt: floa
     else:
         neuron = nir.LIF(tau=tau, r=vector(reading.r), v_leak=zero, v_threshold=vector(reading.threshold))
         inner = {
-            "state.input": port(nir.Input, "input", net.n_rec), "state.lif": neuron, "state.w_rec": linear(reading.matrices.W),
+            "state.input": port(nir.Input, "input", net.n_rec), "state.lif": neuron,
+            "state.w_rec": linear(reading.matrices.W),
             "state.output": port(nir.Output, "output", net.n_rec),
         }  # fmt: skip
         loop = [

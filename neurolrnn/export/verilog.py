@@ -7,14 +7,17 @@ from typing import Any
 import numpy as np
 
 from neurolrnn.errors import InputError
+from neurolrnn.export import verilog_softmax as softmax
 from neurolrnn.export import verilog_text as text
 from neurolrnn.export.c_text import template
+from neurolrnn.export.design import Codes, Design
 from neurolrnn.export.golden import STEPS, Golden, golden
-from neurolrnn.export.integers import Codes, Design, resolve, version
+from neurolrnn.export.integers import resolve, version
 from neurolrnn.export.target import Plan, Source
 from neurolrnn.export.verilog_program import Part, program
 from neurolrnn.export.writing import identifier
 from neurolrnn.rules import RFLO, Rule
+from neurolrnn_kernels.fixed import EXP2
 
 VECTORS = {
     "x": ("N_IN", "input"), "target": ("N_OUT", "target"), "h": ("N_REC", "state"), "u": ("N_REC", "current"),
@@ -61,15 +64,13 @@ def plan(
             f"shift register for each of them; export with noise = 'lfsr' (other random bits than those of the run)"
         )
     gold = golden(design, inputs=inputs, targets=targets, mask=mask, steps=steps)
-    return Plan(write(design, gold, identifier(name)), design.losses, design.changes, design.notes)
+    return Plan(write(design, gold, identifier(name)), design.losses, design.changes, [*design.notes, *gold.notes])
 
 
-def limits(rule: RFLO, loss: str) -> str:
+def limits(rule: RFLO, _: str) -> str:
     """Say why the core cannot learn by a rule; empty if it can."""
     if rule.storage != "factored":
         return "the core learns factors only; take storage = 'factored'"
-    if loss != "squared-error":
-        return f"the core has no divider, which the softmax of {loss} needs; learn with squared error"
     return ""
 
 
@@ -89,6 +90,8 @@ def write(design: Design, gold: Golden, name: str) -> dict[str, str]:
     files["README.md"] = template("verilog_readme.md", words)
     for key, codes in design.codes.items():
         files[f"{name}_{key}.mem"] = text.image(codes, text.bits(design.form(key)))
+    if core.softmax:
+        files[f"{name}_exp2.mem"] = text.image(EXP2, 17)
     files[f"{name}_flags.mem"] = text.image(gold.first + 2 * gold.mask, 8)
     for key, (codes, width) in _golden_images(core, gold).items():
         files[f"{name}_{key}.mem"] = text.image(codes, width)
@@ -102,10 +105,13 @@ class _Core:
         self.d, self.name = design, name
         self.parts = program(design)
         used = [design.spots[k] for k in design.landings]
-        self.acc = max(spot.bits for spot in used) + 2
-        self.index = max(max(design.sizes).bit_length(), 1)
+        self.softmax = softmax.Softmax(design) if design.learns and design.setting.loss == "cross-entropy" else None
+        self.acc = max([spot.bits for spot in used] + ([self.softmax.bits] if self.softmax else [])) + 2
+        counts = [*design.sizes, design.spots["error"].format.frac_bits + 1 if design.learns else 1]
+        self.index = max(counts).bit_length()
         self.vectors = {k: v for k, v in VECTORS.items() if any(k in (p.b, p.out) for p in self.parts) or k == "target"}
         self.moving = [design.learned(g) for g in design.learns]
+        self.landed = [k for k in design.landings if not (self.softmax and k == "error")]
 
     def bits(self, memory: str) -> int:
         """Return the width of a memory, or of the constant of that name."""
@@ -134,6 +140,7 @@ class _Core:
             "lifts": self._lifts(), "declared": self._declared(), "reads": self._reads(),
             "registers": self._registers(), "functions": self._functions(), "reset": self._reset(),
             "landings": self._landings(), "finished": finished,
+            "softmax": self.softmax.logic() if self.softmax else "", "divide": softmax.DIVIDE if self.softmax else "",
         }  # fmt: skip
 
     def _names(self, width: int) -> str:
@@ -152,7 +159,11 @@ class _Core:
         for k in self.d.codes:
             rows, columns = MATRICES[k.removeprefix("hidden_")]
             lines.append(f"    reg signed [{self.bits(k) - 1}:0] {k} [0:{rows} * {columns} - 1], {k}_q;")
+        if self.softmax:
+            lines.append(self.softmax.memories())
         lines.append("    integer start_k;\n    initial begin")
+        if self.softmax:
+            lines.append(f'        $readmemh("{self.name}_exp2.mem", exp2);')
         lines += [f'        $readmemh("{self.name}_{k}.mem", {k});' for k in self.d.codes]
         for k, (size, _) in self.vectors.items():
             lines.append(f"        for (start_k = 0; start_k < {size}; start_k = start_k + 1) {k}[start_k] = 0;")
@@ -181,7 +192,8 @@ class _Core:
     def _lifts(self) -> str:
         lines = [f"            {p.name}: sum = acc + (product <<< {p.lift});\n" for p in self.parts if p.lift]
         if self.d.learns:
-            lines += [f"            {n}: if (!has_target) sum = acc;\n" for n in ("ERROR_Y", "ERROR")]
+            names = {p.name for p in self.parts} & {"ERROR_Y", "ERROR"} if not self.softmax else set()
+            lines += [f"            {n}: if (!has_target) sum = acc;\n" for n in sorted(names)]
         return "".join(lines)
 
     def _declared(self) -> str:
@@ -206,10 +218,12 @@ class _Core:
         for k in self.d.codes:
             where = "j * N_REC + i" if k == "R" else f"i * {MATRICES[k.removeprefix('hidden_')][1]} + j"
             lines.append(f"        {k}_q <= {k}[{where}];\n")
+        if self.softmax:
+            lines.append("        share_q <= share[at];\n")
         return "".join(lines)
 
     def _random(self) -> list[str]:
-        return [k for k in self.d.landings if self.d.spots[k].is_random]
+        return [k for k in self.landed if self.d.spots[k].is_random]
 
     def _registers(self) -> str:
         if not self._random():
@@ -225,9 +239,11 @@ class _Core:
 
     def _functions(self) -> str:
         out = []
-        for k in self.d.landings:
+        for k in self.landed:
             spot = self.d.spots[k]
             out.append(text.move(self.d, spot, self.acc) if k in self.moving else text.landing(self.d, spot, self.acc))
+        if self.softmax:
+            out.append(self.softmax.functions(self.acc))
         return "\n".join(out)
 
     def _landings(self) -> str:
@@ -243,6 +259,8 @@ class _Core:
         if p.name == "CLEAR":
             lines = [f"if (i < {self.vectors[k][0]}) {k}[i] <= 0;" for k in ("h", "p", "q") if k in self.vectors]
             return "".join(f"{pad}{line}\n" for line in lines)
+        if self.softmax and p.name in softmax.LANDINGS:
+            return "".join(f"{pad}{line}\n" for line in softmax.LANDINGS[p.name])
         spot = self.d.spots[p.variable]
         word = f", word_{p.variable}" if spot.is_random else ""
         lines = []

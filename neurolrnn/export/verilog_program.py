@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from neurolrnn.export.integers import Design
+from neurolrnn.export.design import Design
 
 
 @dataclass(frozen=True)
@@ -85,7 +85,16 @@ def program(design: Design) -> list[Part]:
     land("readout", "y", "N_OUT", [("", "A", "h", "N_REC")])
     if not design.learns:
         return parts
-    land("error", "e", "N_OUT", [("Y", 1, "y", "1"), ("", -1, "target", "1")])
+    if design.setting.loss == "cross-entropy":
+        bits = design.spots["error"].format.frac_bits + 1
+        for name, variable, out, count in (
+            ("TOP", "", "", "1"),
+            ("SHARE", "", "", "1"),
+            ("ERROR", "error", "e", f"{bits}"),
+        ):
+            parts.append(Part(name, variable, out, "N_OUT", count, 0, "", True, 0, True, False, name, False))
+    else:
+        land("error", "e", "N_OUT", [("Y", 1, "y", "1"), ("", -1, "target", "1")])
     for group in design.learns:
         land(f"step_{group}", f"step_{group}", "N_OUT", [("", c[f"rate_{group}"], "e", "1")])
         matrix = design.learned(group)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from neurolrnn.export.integers import Codes, Design, Spot
+from neurolrnn.export.design import Codes, Design, Spot
 from neurolrnn_kernels.formats import QFormat
 
 

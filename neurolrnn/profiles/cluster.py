@@ -112,7 +112,7 @@ class Cluster:
             if wrong:
                 raise InputError(
                     f"worker {worker} would calculate other last digits than this process: {', '.join(wrong)}. Install "
-                    f"the same versions there; for linear algebra set OPENBLAS_NUM_THREADS=1 before starting this process"
+                    f"the same versions there; for linear algebra set OPENBLAS_NUM_THREADS=1 before starting this one"
                 )
 
     @property

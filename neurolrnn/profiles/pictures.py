@@ -43,7 +43,8 @@ def plot_answers(answers: Answers, path: str | Path | None = None, variable: str
     path : path, optional
         Where to save the figure; the suffix chooses the format (``.png`` if there is none).
     variable : str
-        Whose bits go along the axis; lines are means over seeds, bands reach from the worst seed to the best. Where weight and state bits both vary and make a grid, a heat map is drawn.
+        Whose bits go along the axis; lines are means over seeds, bands reach from the worst seed to the best. Where
+        weight and state bits both vary and make a grid, a heat map of means is drawn.
 
     Returns
     -------

@@ -15,13 +15,15 @@ from neurolrnn.profiles.suggestion import Reason
 from neurolrnn.rules import RFLO
 from neurolrnn.theory.rounding import dead_band, weight_bits_for_stability
 
+Refused = Mapping[frozenset[tuple[str, int]], Difference]
+
 if TYPE_CHECKING:
     from neurolrnn.profiles.suggest import Space
     from neurolrnn.profiles.trials import Trials
 
 
 def reasons_of(
-    space: Space, precision: Precision, found: Found, refused: Mapping[str, Difference], words: Mapping[str, int],
+    space: Space, precision: Precision, found: Found, refused: Refused, words: Mapping[str, int],
     rounding: str,
 ) -> list[Reason]:  # fmt: skip
     """Return format and reasons of every variable.
@@ -34,8 +36,8 @@ def reasons_of(
         What was found.
     found : Found
         How.
-    refused : dict of str to Difference
-        What single knobs cost that were one bit short, by ``"name bits"``.
+    refused : dict of frozenset to Difference
+        What settings cost that did not pass, by the bits of all knobs.
     words : dict of str to int
         Numbers kept of each variable.
     rounding : str
@@ -60,13 +62,21 @@ def reasons_of(
     return reasons
 
 
-def _one_fewer(space: Space, name: str, found: Found, refused: Mapping[str, Difference]) -> str:
+def _one_fewer(space: Space, name: str, found: Found, refused: Refused) -> str:
+    """Say what a bit less costs beside what was found, or alone with all others at their most."""
+    less = "less" if space.objective == "bytes" else "one less"
+    beside = refused.get(frozenset({**found.bits, name: found.bits[name] - 1}.items()))
+    if beside is not None:
+        return f"{less} costs {beside}"
     alone = found.alone.get(name)
-    if alone is None:
+    if alone is None or not found.tried:
         return ""
-    cost = refused.get(f"{name} {alone - 1}")
-    least = "one byte" if space.objective == "bytes" else "the fewest tried"
-    return least if cost is None else f"{'less' if space.objective == 'bytes' else 'one less'}, alone, costs {cost}"
+    single = refused.get(frozenset({**found.tried[0][0], name: alone - 1}.items()))
+    if single is not None and alone == found.bits[name]:
+        return f"{less}, alone, costs {single}"
+    if alone < found.bits[name]:
+        return "fewer pass alone, but errors add up"
+    return "one byte" if space.objective == "bytes" else "the fewest tried"
 
 
 def _updates(space: Space, name: str, frac_bits: int, rounding: str) -> str:

@@ -49,7 +49,7 @@ class Space:
             return 0, len(BYTE_WIDTHS) - 1
         p = self.profiled.proposals[variable]
         most = min(p.frac_bits + MORE + (6 if variable in self.learned else 0), WIDEST - 2 - p.int_bits)
-        return min(max(p.frac_bits - FEWER, 1 - p.int_bits), most), most
+        return min(max(p.frac_bits - FEWER, 2 - p.int_bits), most), most  # an integer bit may still go: 2 bits are left
 
     def precision(self, bits: Mapping[str, int], rounding: str, integers: Mapping[str, int] | None = None) -> Precision:
         """Return the formats of some knobs; variables that are not named have the most."""
@@ -166,26 +166,28 @@ def _suggest(
     rounding = min(found_at, key=lambda r: (alone(r), roundings.index(r)))
     words = storage_of({**trials.tables, "precision": space.precision({}, rounding).options()}).words
     knobs = _knobs(space, words, _all_weights(space, found_at[rounding].bits["weights"]))
-    refused: dict[str, Difference] = {}
+    refused: dict[frozenset[tuple[str, int]], Difference] = {}
 
     def passes(bits: Mapping[str, int]) -> bool:
         fractions = {name: value for name, value in bits.items() if not name.startswith("int:")}
         spared = {k.name[4:]: k.most - bits[k.name] for k in knobs if k.name.startswith("int:")}
         verdict, difference = trials.within(space.precision(fractions, rounding, spared), tolerance)
         if not verdict:
-            refused[_changed(bits, top)] = difference
+            refused[frozenset(bits.items())] = difference
         return verdict
 
-    top = {knob.name: knob.most for knob in knobs}
     found = search(knobs, passes, tests)
     if found is None:
-        raise refuse_noise(refused[""], tolerance, trials.metric, len(trials.seeds))
+        raise refuse_noise(next(iter(refused.values())), tolerance, trials.metric, len(trials.seeds))
     bits = {name: value for name, value in found.bits.items() if not name.startswith("int:")}
     spared = {k.name[4:]: k.most - found.bits[k.name] for k in knobs if k.name.startswith("int:")}
     precision, verifications = _verify(trials, space, bits, spared, rounding, tolerance, fresh_seeds)
     tables = {**trials.tables, "precision": precision.options()}
     suggested = Experiment.from_dict(tables, f"{trials.experiment.where} with suggested formats")
     notes = rounding_notes(trials, space, found_at, rounding, precision)
+    if len(verifications) > 1:
+        notes.append(f"fresh seeds refused fewer bits: every format has {len(verifications) - 1} more than the search "
+                     f"found")  # fmt: skip
     if found.exhausted:
         notes.append(f"the search ended after {tests} tests; more may find fewer bits")
     return Suggestion(
@@ -222,12 +224,6 @@ def _knobs(space: Space, words: Mapping[str, int], weights: Mapping[str, int]) -
             whole = space.profiled.proposals[name].int_bits
             knobs.append(Knob(f"int:{name}", whole - 1, whole, float(words.get(name, 0)), late=True))
     return sorted(knobs, key=lambda knob: -knob.cost)
-
-
-def _changed(bits: Mapping[str, int], top: Mapping[str, int]) -> str:
-    """Name what is below its most, if it is one knob: ``"state 5"``; empty for none, several otherwise."""
-    below = [f"{name} {value}" for name, value in bits.items() if value < top[name]]
-    return below[0] if len(below) == 1 else "several" if below else ""
 
 
 def _verify(

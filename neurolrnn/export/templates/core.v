@@ -76,7 +76,7 @@ $declared    end
 $reads        y_data <= y[y_address];
     end
 $registers
-$functions
+$softmax$functions
     always @(posedge clk) begin
         done <= 1'b0;
         if (x_write) x[x_address] <= x_data;
@@ -101,7 +101,7 @@ $reset        end else case (state)
             FETCH: state <= MULTIPLY;
             MULTIPLY: begin
                 acc <= sum;
-                if (j != last_j && !each) begin
+$divide                if (j != last_j && !each) begin
                     j <= j + 1'b1;
                     state <= FETCH;
                 end else if (lands) begin
