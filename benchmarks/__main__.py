@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
+README = ROOT / "README.md"
 PAGE, PICTURE = ROOT / "docs" / "performance.md", ROOT / "docs" / "pictures" / "performance.png"
 
 
@@ -82,10 +83,12 @@ def write_docs(found: object) -> None:
     from benchmarks.results import Results
 
     assert isinstance(found, Results)
-    text = report.into(PAGE.read_text(encoding="utf-8"), report.report(found, level=3))
+    pages = {PAGE: report.report(found, level=3), README: report.short_table(found)}
+    texts = {page: report.into(page.read_text(encoding="utf-8"), content) for page, content in pages.items()}
     picture.draw(found, PICTURE)
-    PAGE.write_text(text, encoding="utf-8")
-    print(f"written: {PAGE}, {PICTURE}", file=sys.stderr)
+    for page, text in texts.items():
+        page.write_text(text, encoding="utf-8")
+    print(f"written: {', '.join(map(str, texts))}, {PICTURE}", file=sys.stderr)
 
 
 if __name__ == "__main__":

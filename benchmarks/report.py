@@ -102,6 +102,27 @@ def duels_table(results: Results) -> str:
     return markdown_table(body, head, "llllrl") if body else "No peer is installed."
 
 
+INTEGERS = re.compile(r", int\d+ ")
+SHORT = ("rflo", "rflo-normal", "eprop", "learners", "batch")
+"""Families of the short table."""
+
+
+def short_table(results: Results) -> str:
+    """The fastest float32 program of each package, in microseconds a step and lane, at one output."""
+    body = []
+    for family in SHORT:
+        rows = [row for row in results.ok("rules") if row.family == family and row.size.get("n_out", 1) == 1]
+        sizes = [n for n in (64, 256, 1024) if any(row.size["n"] == n for row in rows)]
+        for who in dict.fromkeys(row.who for row in rows if row.who != "ceiling"):
+            line = [FAMILIES[family].title, who]
+            for n in (64, 256, 1024):
+                here = [r for r in rows if r.who == who and r.size["n"] == n and not INTEGERS.search(r.name)]
+                best = _best(here)
+                line.append(number(spread(best.samples).median) if best is not None and n in sizes else "-")
+            body.append(line)
+    return markdown_table(body, ["task", "package", "n = 64", "n = 256", "n = 1 024"], "llrrr") if body else ""
+
+
 def _times(s: Spread) -> str:
     return f"{s.median:.2f} ({s.low:.2f} to {s.high:.2f})"
 

@@ -34,10 +34,11 @@ suppress_warnings = ["myst.header"]  # a page may begin below level one where it
 
 NAVIGATION = {
     "Begin": ["generated/readme"],
-    "How to": ["rules", "tasks", "formats", "profile", "profile_answers", "large_networks", "sparse", "export", "bundle", "deploy_c",
-               "deploy_verilog", "deploy_lava", "extending"],
-    "What the figures are": ["comparison", "quantised_vowels", "quantisation_study", "performance", "reproduce",
-                             "consumers"],
+    "How to": ["rules", "tasks", "formats", "large_networks", "sparse", "extending"],
+    "How many bits": ["profile", "profile_answers", "quantisation_study", "quantised_vowels"],
+    "Chips": ["fit_my_chip", "locality", "chip_learning", "chips"],
+    "Deploy": ["export", "bundle", "deploy_c", "deploy_verilog", "deploy_lava", "consumers"],
+    "What the figures are": ["comparison", "performance", "reproduce"],
     "Explanations": ["numerics", "rounding", "theory", "theory_beyond", "theory_pictures", "rank"],
     "Reference": ["generated/api", "generated/changelog", "generated/contributing"],
 }
@@ -47,6 +48,10 @@ API = {
     "major version, and what leaves is announced a version before.",
     "neurolrnn.tasks": "Tasks. Promised like the names of the package.",
     "neurolrnn.theory": "Formulas. Promised in meaning; arguments may still grow.",
+    "neurolrnn.profiles": "What profiles answer: suggestions, attribution, ranges. Promised in meaning; arguments may "
+    "still grow.",
+    "neurolrnn.export": "Targets and reports of exports. Promised in meaning; arguments may still grow.",
+    "neurolrnn_hardware.catalogue": "Chip sheets. The layout of a sheet is promised.",
     "neurolrnn_kernels.formats": "Number formats. What all other modules of neurolrnn_kernels hold is for kernels, and "
     "may change at any time.",
 }

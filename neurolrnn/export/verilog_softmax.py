@@ -1,4 +1,4 @@
-"""The softmax of the Verilog core: a table of powers of two, and a divider that finds one bit of a probability a clock."""
+"""The softmax of the Verilog core: a table of powers of two, and a divider that finds a probability bit by bit."""
 
 from __future__ import annotations
 
@@ -51,14 +51,15 @@ class Softmax:
     def logic(self) -> str:
         """Return what is computed between the registers."""
         y, wide, s = text.bits(self.readout.format), self.sum_bits + self.frac + 1, self.readout.format.frac_bits + 6
-        scaled = f"below * 64'd{LOG2_E}"
+        bits = y + 16 + max(-s, 0)
+        scaled = f"below * {bits}'d{LOG2_E}"
         shifted = f"({scaled}) >> {s}" if s >= 0 else f"({scaled}) << {-s}"
         return f"""
-    // Softmax: 2^16 e^(y - top) from a table, then a division that finds one bit of the probability a clock.
+    // Softmax: 2^16 e^(y - top) from a table, then a division that finds one bit of the probability at a time.
     wire signed [{y}:0] difference = top - y_q;
-    wire [63:0] below = difference;
-    wire [63:0] power = {shifted};
-    wire [16:0] exponential = exp2[power[7:0]] >> (power[63:8] > 31 ? 5'd31 : power[12:8]);
+    wire [{bits - 1}:0] below = difference;
+    wire [{bits - 1}:0] power = {shifted};
+    wire [16:0] exponential = exp2[power[7:0]] >> (power[{bits - 1}:8] > 31 ? 5'd31 : power[12:8]);
     wire [{wide}:0] part = j == 0 ? total << {self.frac + 1} : divisor;
     wire [{wide}:0] rest = j == 0 ? (share_q << {self.frac + 1}) + total : remainder;
     wire fits = rest >= part;
