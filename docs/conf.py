@@ -126,6 +126,8 @@ def complete(_: Any, name: str, source: list[str]) -> None:
     """Lead links to pages that lie outside this folder to their copies, and give the front page its contents."""
     for there, here in MOVED.items():
         source[0] = source[0].replace(f"]({there})", f"]({here})")
+    for anchor in set(re.findall(r'<a id="([^"]+)"></a>', source[0])):  # which Sphinx does not know as targets
+        source[0] = re.sub(rf"\[([^]]*)\]\(#{re.escape(anchor)}\)", rf'<a href="#{anchor}">\1</a>', source[0])
     if name == "index":
         for caption, pages in NAVIGATION.items():
             source[0] += f"\n```{{toctree}}\n:hidden:\n:caption: {caption}\n\n" + "\n".join(pages) + "\n```\n"

@@ -35,8 +35,6 @@ class Report:
     ----------
     experiment : Experiment
         What was checked.
-    chip : Chip
-        The chip's sheet, with assumed figures put in.
     assume : tuple of str
         Limits that were lifted or set.
     inference : bool
@@ -55,7 +53,7 @@ class Report:
 
     @property
     def chip(self) -> Chip:
-        """The chip's sheet."""
+        """The chip's sheet, with assumed figures put in."""
         return self.verdict.chip
 
     @property

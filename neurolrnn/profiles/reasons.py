@@ -63,19 +63,17 @@ def reasons_of(
 
 
 def _one_fewer(space: Space, name: str, found: Found, refused: Refused) -> str:
-    """Say what a bit less costs beside what was found, or alone with all others at their most."""
+    """Say what a bit less costs, by the refused setting closest to what was found; others have no fewer bits there."""
+    fewer = found.bits[name] - 1
+    closest: tuple[int, str] | None = None
+    for key, difference in refused.items():
+        bits = dict(key)
+        others = [bits[k] - found.bits[k] for k in found.bits if k != name]
+        if bits[name] == fewer and min(others, default=0) >= 0 and (closest is None or sum(others) < closest[0]):
+            closest = sum(others), str(difference)
     less = "less" if space.objective == "bytes" else "one less"
-    beside = refused.get(frozenset({**found.bits, name: found.bits[name] - 1}.items()))
-    if beside is not None:
-        return f"{less} costs {beside}"
-    alone = found.alone.get(name)
-    if alone is None or not found.tried:
-        return ""
-    single = refused.get(frozenset({**found.tried[0][0], name: alone - 1}.items()))
-    if single is not None and alone == found.bits[name]:
-        return f"{less}, alone, costs {single}"
-    if alone < found.bits[name]:
-        return "fewer pass alone, but errors add up"
+    if closest is not None:
+        return f"{less} costs {closest[1]}" + (f", others {closest[0]} more in sum" if closest[0] else "")
     return "one byte" if space.objective == "bytes" else "the fewest tried"
 
 
