@@ -189,12 +189,12 @@ def test_no_setting_within_the_tolerance_is_said():
 
 # --- the whole way, with real runs
 
-VOWELS = nl.Experiment.builtin(["training.epochs=3", "network.n_rec=8"])
+VOWELS = nl.Experiment.builtin(["training.epochs=2", "network.n_rec=8"])
 
 
 @pytest.fixture(scope="module")
 def suggestion():
-    return nl.suggest_formats(VOWELS, 0.06, 4, tests=60, fresh_seeds=8, threads=2, progress=False)
+    return nl.suggest_formats(VOWELS, 0.06, 4, tests=30, fresh_seeds=8, threads=2, progress=False)
 
 
 def test_a_suggestion_is_verified_by_what_anyone_can_run(suggestion, tmp_path):
