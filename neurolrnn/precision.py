@@ -19,7 +19,7 @@ PARENTS: dict[str, str | None] = {
     "factor_W": "factor", "factor_B": "factor",
     "current": "state", "readout": "state", "input": "state", "trace": "state", "input_trace": "trace",
     "eligibility": "trace", "input_eligibility": "eligibility", "trace_decay": "weight",
-    "error": "readout", "signal": "error", "coupling": "error", "back_current": "signal",
+    "error": "readout", "signal": "error", "coupling": "error", "back_current": "signal", "message": "state",
 }  # fmt: skip
 """Variables that have a format, each with the variable whose format it takes if it is given none of its own."""
 
@@ -51,12 +51,24 @@ NOISES = ("element", "shared", "lfsr")
 GROUPS = ("A", "W", "B")
 
 
+TRACE_SIGNS = ("signed", "pair")
+STATE_DECAYS = ("together", "apart")
+SYMMETRIC = "symmetric"
+
+
 class Landing(NamedTuple):
     """A format together with how results come to rest on it."""
 
     format: QFormat
     rounding: Rounding
     overflow: Overflow
+    symmetric: bool = False
+    """Whether the range of a signed format leaves out its lowest code, so that it ends at the same value both ways."""
+
+    @property
+    def lo(self) -> int:
+        """Lowest code that is stored."""
+        return -self.format.hi if self.symmetric else self.format.lo
 
 
 @dataclass(frozen=True)
@@ -66,9 +78,10 @@ class Precision:
     Parameters
     ----------
     weight, state, ... : str, optional
-        A format per variable, such as ``"s1.6"``, ``"s3.12 floor"`` or ``"s3.12 stochastic wrap"``. Only
-        ``weight`` and ``state`` must be given; the others follow (see :data:`PARENTS`). With none at all the run is
-        in floating point.
+        A format per variable, such as ``"s1.6"``, ``"s3.12 floor"`` or ``"s3.12 stochastic wrap"``; ``symmetric``
+        leaves out the lowest code of one that saturates. Only ``weight`` and ``state`` must be given; the others follow
+        (see :data:`PARENTS`). With none at all the run is in floating point. ``message`` is what units send of their
+        state; without a format of its own they send the state.
     rounding : str
         ``"floor"``, ``"nearest"``, ``"nearest-even"``, ``"toward-zero"`` or ``"stochastic"``; a format may name
         its own.
@@ -90,6 +103,12 @@ class Precision:
         variable) or ``"lfsr"`` (a shift register).
     random_bits : int
         Random bits per rounding, 1 to 32.
+    trace_signs : str
+        ``"signed"``, or ``"pair"``: traces have no sign, and positive and negative activity are filtered in two of them.
+        Of RFLO.
+    state_decay : str
+        How a state comes to rest: ``"together"``, kept part and current in one sum that is rounded once, or
+        ``"apart"``: the kept part is rounded by itself, and the current, floored, is added.
     name : str
         ``"float32"``, ``"float64"``, or any name for fixed point.
 
@@ -113,6 +132,8 @@ class Precision:
     rate_bits: int = 8
     noise: str = "element"
     random_bits: int = 16
+    trace_signs: str = "signed"
+    state_decay: str = "together"
     name: str = "float32"
 
     def __init__(self, name: str | None = None, **options: Any) -> None:
@@ -147,6 +168,8 @@ class Precision:
             choose("update_rounding", self.update_rounding, ROUNDINGS)
         choose("overflow", self.overflow, OVERFLOWS)
         choose("noise", self.noise, NOISES)
+        choose("trace_signs", self.trace_signs, TRACE_SIGNS)
+        choose("state_decay", self.state_decay, STATE_DECAYS)
         for key, low, high in (("decay_bits", 1, 30), ("rate_bits", 1, 24), ("random_bits", 1, 32)):
             if positive_integer(key, getattr(self, key), low) > high:
                 raise InputError(f"{key} = {getattr(self, key)}; {low} to {high} are possible")
@@ -155,6 +178,13 @@ class Precision:
         for variable in STEPS:
             if variable in self.formats:
                 self._parse(variable, self.formats[variable])
+        if self.trace_signs == "pair":
+            for variable in ("trace", "input_trace"):
+                if self.landing(variable).format.signed:
+                    raise InputError(
+                        f"trace_signs = 'pair' filters in traces without a sign, and {variable} is "
+                        f"{self.landing(variable).format}; give it a format such as 'u0.7'"
+                    )
         self.accumulator_range()
         for group in GROUPS:
             self.hidden_format(group)
@@ -232,16 +262,21 @@ class Precision:
                 f"precision.{variable} = {text!r}; a format such as 's1.6' or 's3.12 floor wrap' is needed"
             )
         rounding = self.update_rounding or self.rounding if update else self.rounding
-        overflow = self.overflow
+        overflow, symmetric = self.overflow, SYMMETRIC in words[1:]
         for word in words[1:]:
-            if word in ROUNDINGS and (update or word != "lsb-stochastic"):
+            if word == SYMMETRIC:
+                pass
+            elif word in ROUNDINGS and (update or word != "lsb-stochastic"):
                 rounding = word
             elif word in OVERFLOWS:
                 overflow = word
             else:
-                choose(f"precision.{variable}", word, [*ROUNDINGS, *OVERFLOWS])
+                choose(f"precision.{variable}", word, [*ROUNDINGS, *OVERFLOWS, SYMMETRIC])
                 raise InputError(f"precision.{variable} = {text!r}: lsb-stochastic rounds updates of weights only")
-        return Landing(_format(variable, words[0]), ROUNDINGS[rounding], OVERFLOWS[overflow])
+        form = _format(variable, words[0])
+        if symmetric and (overflow == "wrap" or not form.signed):
+            raise InputError(f"precision.{variable} = {text!r}: only a signed range that saturates can be symmetric")
+        return Landing(form, ROUNDINGS[rounding], OVERFLOWS[overflow], symmetric)
 
     @classmethod
     def from_dict(cls, options: Mapping[str, Any]) -> Precision:
@@ -256,7 +291,8 @@ class Precision:
         if not self.is_fixed:
             return {"preset": self.name}
         hidden = dict(self.hidden) if isinstance(self.hidden, Mapping) else self.hidden
-        settings = {key: getattr(self, key) for key in _SETTINGS if key != "hidden"}
+        plain = {key: getattr(self, key) for key in _SETTINGS if key != "hidden"}
+        settings = {k: v for k, v in plain.items() if k not in _LATER or v != _SETTINGS[k]}
         settings["update_rounding"] = self.update_rounding or self.rounding
         out: dict[str, Any] = {"name": self.name, **self.formats, **settings}
         return out if hidden is None else {**out, "hidden": hidden}
@@ -264,8 +300,11 @@ class Precision:
 
 _SETTINGS: dict[str, Any] = {
     "rounding": "nearest", "update_rounding": None, "overflow": "saturate", "accumulator": "exact", "hidden": None,
-    "decay_bits": 14, "rate_bits": 8, "noise": "element", "random_bits": 16,
+    "decay_bits": 14, "rate_bits": 8, "noise": "element", "random_bits": 16, "trace_signs": "signed",
+    "state_decay": "together",
 }  # fmt: skip
+_LATER = ("trace_signs", "state_decay")
+"""Settings that descriptions name only where they are used, so that those of older runs stay what they were."""
 
 
 def _format(variable: str, text: str) -> QFormat:
