@@ -47,6 +47,8 @@ PRESETS: dict[str, dict[str, Any]] = {
 }  # fmt: skip
 """Named precisions. int8 has 8-bit weights beside 16-bit states; hidden16 accumulates updates behind them."""
 
+CHIP = "chip"
+"""Name of a precision that a chip's sheet completes; see :mod:`neurolrnn.chip_limits`."""
 NOISES = ("element", "shared", "lfsr")
 GROUPS = ("A", "W", "B")
 
@@ -110,7 +112,8 @@ class Precision:
         How a state comes to rest: ``"together"``, kept part and current in one sum that is rounded once, or
         ``"apart"``: the kept part is rounded by itself, and the current, floored, is added.
     name : str
-        ``"float32"``, ``"float64"``, or any name for fixed point.
+        ``"float32"``, ``"float64"``, any name for fixed point, or ``"chip"``: what is not given is taken from the sheet
+        of the chip that the run is made for.
 
     Raises
     ------
@@ -135,6 +138,7 @@ class Precision:
     trace_signs: str = "signed"
     state_decay: str = "together"
     name: str = "float32"
+    given: tuple[str, ...] = ()
 
     def __init__(self, name: str | None = None, **options: Any) -> None:
         def put(key: str, value: Any) -> None:
@@ -150,6 +154,9 @@ class Precision:
         for key, default in _SETTINGS.items():
             put(key, settings.get(key, default))
         put("name", name or ("fixed" if self.formats else "float32"))
+        put("given", tuple(key for key in _SETTINGS if key in settings) if name == CHIP else ())
+        if name == CHIP:
+            return  # to be completed, and judged then
         if not self.formats:
             choose("precision", self.name, FLOATS)
             extra = [key for key, default in _SETTINGS.items() if getattr(self, key) != default]
@@ -192,7 +199,7 @@ class Precision:
     @classmethod
     def preset(cls, name: str, **overrides: Any) -> Precision:
         """Return a precision of :data:`PRESETS`, with some of its options changed."""
-        options = {**PRESETS[choose("preset", name, PRESETS)], **overrides}
+        options = {**({} if name == CHIP else PRESETS[choose("preset", name, [*PRESETS, CHIP])]), **overrides}
         return cls(name if name not in FLOATS or not overrides else None, **options)
 
     @classmethod
@@ -208,11 +215,13 @@ class Precision:
     @property
     def is_fixed(self) -> bool:
         """Whether this is fixed point."""
-        return bool(self.formats)
+        return bool(self.formats) and self.name != CHIP
 
     @property
     def dtype(self) -> np.dtype[Any]:
         """NumPy type of states and weights in floating point."""
+        if self.name == CHIP:
+            raise InputError("precision 'chip' takes its formats from a chip's sheet; say which: chip = 'reckon'")
         if self.is_fixed:
             raise InputError(f"precision {self.name!r} is fixed point, which has no one dtype")
         return np.dtype(self.name)
@@ -288,6 +297,8 @@ class Precision:
 
     def options(self) -> dict[str, Any]:
         """Return the settings as plain data; :meth:`from_dict` reads them back."""
+        if self.name == CHIP:
+            return {"preset": CHIP, **self.formats, **{key: getattr(self, key) for key in self.given}}
         if not self.is_fixed:
             return {"preset": self.name}
         hidden = dict(self.hidden) if isinstance(self.hidden, Mapping) else self.hidden
