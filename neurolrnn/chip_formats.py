@@ -19,6 +19,8 @@ HEAD_ROOM = 1
 """Bits by which a weight may outgrow the largest initial one of its matrix before it leaves its format."""
 READOUT_WHOLE = 3
 """Least integer bits of the read-out's weights, which start small and grow."""
+FEWEST = 3
+"""Bits beside the sign that a message, an input or an error has at least."""
 LIMITED_FORMS = ("sum-of-products", "lsb-stochastic", "lsb", "fixed-eprop")
 """Forms of update whose constants are powers of two: a shift."""
 
@@ -93,13 +95,18 @@ class _Sheet:
         if state:
             made.update(self._weights(network, feedback))
             made.update(self._learning(rule, state, made))
-        if self.missing:
-            head = f"chip {self.limits.chip.key!r}: its sheet does not say all that a run needs"
-            raise InputError("\n  ".join([head, *self.missing]))
+        self._tell_missing()
         made = {**made, **self.given}
+        if "weight" in self.given:  # a format for all weights
+            made = {k: v for k, v in made.items() if k not in ("A", "W", "B", "feedback", "factor") or k in self.given}
         if "accumulator" in made and made["accumulator"] != "exact":
             self._fit_sums(made)
         return Precision(self.limits.chip.key, **made)
+
+    def _tell_missing(self) -> None:
+        if self.missing:
+            head = f"chip {self.limits.chip.key!r}: its sheet does not settle all that a run needs"
+            raise InputError("\n  ".join([head, *self.missing]))
 
     def _modes(self) -> dict[str, Any]:
         made: dict[str, Any] = {}
@@ -153,7 +160,10 @@ class _Sheet:
         })  # fmt: skip
         payload = self.value("payload.bits")
         if self.value("payload.form") == "graded" and payload is not None and payload < w:
-            made["message"] = f"s{min(whole, payload - 1)}.{payload - 1 - min(whole, payload - 1)}"
+            sent = min(whole, payload - 1)
+            made["message"] = made["input"] = f"s{sent}.{payload - 1 - sent}"
+            many = min(whole + 2, payload - 1)
+            made["coupling"] = f"s{many}.{payload - 1 - many}"
         return w
 
     def _weights(self, network: Network, feedback: NDArray[np.float64] | None) -> dict[str, str]:
@@ -206,13 +216,21 @@ class _Sheet:
             form = trial.landing(factor).format
             finest = max(trial.landing(v).format.frac_bits for v in weights)
             most = room - finest - trial.landing(landing).format.int_bits
-            if form.frac_bits > most:
+            if most + form.int_bits < FEWEST:
+                bits = made["accumulator"]
+                self.missing.append(
+                    f"{factor}: sums in the chip's accumulator ({bits}) leave it no bits beside weights of {finest} "
+                    f"fraction bits; give weight, A, W and B fewer, such as precision.weight = 's1.2', or assume "
+                    f"accumulator.bits=32"
+                )
+            elif form.frac_bits > most:
                 words = made.get(factor, "").split()[1:]
                 made[factor] = " ".join([f"s{form.int_bits}.{most}", *words])
 
         cut("message", ("W", "A", "factor_W"), "current")
         cut("input", ("B", "factor_B"), "current")
         cut("error", ("feedback", "A"), "signal")
+        self._tell_missing()
 
 
 def exponent(values: NDArray[np.float64] | None, width: int, least: int = 0) -> str:

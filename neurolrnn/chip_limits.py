@@ -1,4 +1,4 @@
-"""A run under a chip's limits: its formats and arithmetic are taken from the sheet, and what it cannot host is refused."""
+"""A run under a chip's limits: formats and arithmetic from the sheet; what the chip cannot host is refused."""
 
 from __future__ import annotations
 
@@ -19,6 +19,8 @@ from neurolrnn_hardware.findings import Finding, Findings
 from neurolrnn_hardware.limits import Limits
 from neurolrnn_hardware.verdict import judge
 
+FORMATLESS = ("learning.available", "learning.form", "learning.plastic", "learning.third", "topology.recurrent")
+"""Limits on which no choice of formats has any bearing."""
 WEIGHTS = ("A", "W", "B", "feedback", "factor_W", "factor_B")
 
 
@@ -151,7 +153,12 @@ def apply(
         raise InputError(f"chip = {chip!r}: update = 'expected' calculates averages, which no chip does; take 'online'")
     check_rule(rule, training)
     R = rule.feedback_matrix(network.n_out, network.n_rec, seed)
-    made = complete(known, network, rule, R, precision or Precision(CHIP))
+    try:
+        made = complete(known, network, rule, R, precision or Precision(CHIP))
+    except InputError as error:  # what no format would help comes first
+        anyhow = judge(demand_of(network, rule, Precision.preset("int16"), training, task=task, seed=seed), known)
+        against = [f for f in anyhow.of("exceeded") if f.limit.startswith(FORMATLESS)]
+        raise InputError(f"{_refusal(known, against)}\n{error}" if against else str(error)) from error
     demand = demand_of(network, rule, made, training, task=task, seed=seed)
     verdict = judge(demand, known, network.leak)
     more = Findings(known)
@@ -160,14 +167,18 @@ def apply(
     found = [*verdict.findings, *more.found]
     against = [f for f in found if f.status in ("exceeded", "not known")]
     if against:
-        names = ", ".join(dict.fromkeys(f'"{f.limit}"' for f in against))
-        texts = "\n".join(f.text() for f in against)
-        raise InputError(
-            f"{known.chip.name} cannot host this run:\n{texts}\nTo run it all the same, name what you assume: "
-            f"assume = [{names}]; the run records it"
-        )
+        raise InputError(_refusal(known, against))
     notes = [*verdict.notes, *more.notes, *_exact_gain(known, made, network.leak)]
     return Applied(str(chip), known, given, made, tuple(found), tuple(dict.fromkeys(notes)))
+
+
+def _refusal(known: Limits, against: list[Finding]) -> str:
+    names = ", ".join(dict.fromkeys(f'"{f.limit}"' for f in against))
+    texts = "\n".join(f.text() for f in against)
+    return (
+        f"{known.chip.name} cannot host this run:\n{texts}\nTo run it all the same, name what you assume: "
+        f"assume = [{names}]; the run records it"
+    )
 
 
 def _check_timing(findings: Findings, training: Training, longest: int) -> None:
@@ -203,6 +214,11 @@ def _check_arithmetic(findings: Findings, precision: Precision, rule: Rule) -> N
             "trace.signed", lambda v: v is not False, "traces of both signs", "traces of activity",
             "precision.trace_signs = 'pair', and a trace such as 'u2.5'",
         )  # fmt: skip
+    if precision.trace_signs == "pair" and isinstance(rule, RFLO) and value("trace.signed") is False:
+        findings.check(
+            "trace.per_neuron", lambda v: v >= 2, "2 traces, of positive and of negative activity",
+            "traces without a sign", "activity of one sign, or assume trace.signed to run with signed traces",
+        )  # fmt: skip
     apart = value("decay.form") == "multiply" and value("decay.rounding") == "toward-zero"
     if apart and precision.state_decay != "apart":
         findings.check(
@@ -216,6 +232,6 @@ def _exact_gain(known: Limits, precision: Precision, leak: float) -> list[str]:
     if known.value("decay.form") != "multiply" or leak == 1.0 or not precision.is_fixed:
         return []
     return [
-        f"currents are multiplied by α = {leak:g} as they reach the state; the chip adds them as they are, so its weights "
-        f"would hold α·W and α·B"
+        f"currents are multiplied by α = {leak:g} as they reach the state; the chip adds them as they are, so its "
+        f"weights would hold α·W and α·B"
     ]

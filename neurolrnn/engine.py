@@ -115,7 +115,8 @@ class Engine:
         self._look_ahead = not isinstance(num, FixedNumbers)  # a sum of a declared width depends on its order
         self._lanes = make_lanes(num, network, lanes, self._look_ahead and factored)
         self._memory: Any
-        self._kernel, self._memory = kernel_of(rule, num.zeros, Sizes(m, n, o, lanes, longest, self._held.layout, num.parts))
+        sizes = Sizes(m, n, o, lanes, longest, self._held.layout, num.parts)
+        self._kernel, self._memory = kernel_of(rule, num.zeros, sizes)
         sums = make_gradients(num, self._constants, self._plastic())
         self._gradients = sums if factored else self._held.shaped(sums)
         self._data = self._make_data(data, weights)

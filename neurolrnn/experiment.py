@@ -47,8 +47,8 @@ class Experiment:
     notes : tuple of str
         What was decided while reading that the user should hear of.
     chip : str, optional
-        Chip under whose limits it runs; see :func:`neurolrnn.simulate`. ``precision`` may then be ``Precision("chip")``,
-        which the chip's sheet completes: :meth:`build` returns what comes of it.
+        Chip under whose limits it runs; see :func:`neurolrnn.simulate`. ``precision`` may then be
+        ``Precision("chip")``, which the chip's sheet completes: :meth:`build` returns what comes of it.
     assume : tuple of str
         Limits of the chip that are lifted or set.
 

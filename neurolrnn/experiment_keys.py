@@ -66,7 +66,7 @@ def chip_of(chip: Any, assume: Any) -> tuple[str | None, tuple[str, ...]]:
     if not isinstance(given, list | tuple) or not all(isinstance(a, str) for a in given):
         raise InputError(f'assume = {assume!r}; a list of limits is needed, such as ["payload.bits", "state.bits=16"]')
     if given and chip is None:
-        raise InputError(f"assume = {assume!r} lifts limits of a chip, and none is given; say which: chip = \"reckon\"")
+        raise InputError(f'assume = {assume!r} lifts limits of a chip, and none is given; say which: chip = "reckon"')
     return chip, tuple(given)
 
 

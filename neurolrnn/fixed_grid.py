@@ -290,8 +290,8 @@ def _refuse(setting: Setting, precision: Precision) -> None:
         raise InputError(f"momentum = {setting.training.momentum}: fixed point has none; set momentum = 0")
     if precision.trace_signs == "pair" and not isinstance(setting.rule, RFLO):
         raise InputError(
-            f"precision.trace_signs = 'pair': rule {setting.rule.name!r} has no filtered activity to hold in two traces; "
-            f"take rule 'rflo', or trace_signs = 'signed'"
+            f"precision.trace_signs = 'pair': rule {setting.rule.name!r} has no filtered activity to hold in two "
+            f"traces; take rule 'rflo', or trace_signs = 'signed'"
         )
 
 

@@ -62,7 +62,8 @@ def make_lanes(num: NumberSystem, net: Network, lanes: int, look_ahead: bool = F
     block = lanes * max(4, min(AHEAD_STEPS, AHEAD_NUMBERS // (n * lanes))) if look_ahead else 0
     return Lanes(
         x=z("input", (lanes, m)), target=z("target", (lanes, o)), weight=z("mask", (lanes,)),
-        h=h, own=z("state", (lanes, n)) if num.sends else h, drive=z("accumulator", (lanes, n)), u=z("current", (lanes, n)),
+        h=h, own=z("state", (lanes, n)) if num.sends else h, drive=z("accumulator", (lanes, n)),
+        u=z("current", (lanes, n)),
         y=z("readout", (lanes, o)), e=z("error", (lanes, o)), L=z("signal", (lanes, n)),
         acc_out=z("accumulator", (lanes, o)), acc_rec=z("accumulator", (lanes, n)), z=z("coupling", (lanes, o)),
         g_out=z("step", (lanes, o)), g_rec=z("step", (lanes, n)),

@@ -106,8 +106,8 @@ class Precision:
     random_bits : int
         Random bits per rounding, 1 to 32.
     trace_signs : str
-        ``"signed"``, or ``"pair"``: traces have no sign, and positive and negative activity are filtered in two of them.
-        Of RFLO.
+        ``"signed"``, or ``"pair"``: traces have no sign, and positive and negative activity are filtered in two of
+        them. Of RFLO.
     state_decay : str
         How a state comes to rest: ``"together"``, kept part and current in one sum that is rounded once, or
         ``"apart"``: the kept part is rounded by itself, and the current, floored, is added.

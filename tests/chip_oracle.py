@@ -43,7 +43,7 @@ def loihi_width(mantissa: int, bits: int) -> int:
     return mantissa >> (9 - bits) << (9 - bits)
 
 
-# --- ReckOn: u * alpha >> 15 (floor), saturating at 16 bits; +-1 LSB with P(|dw| << p >> r >= LFSR), never beyond 8 bits
+# --- ReckOn: u * alpha >> 15 (floor), saturating at 16 bits; +-1 LSB with P(|dw| << p >> r >= LFSR), within 8 bits
 
 
 def reckon_update(dw: int, w: int, p: int, r: int, draw: int) -> int:

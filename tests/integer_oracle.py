@@ -471,7 +471,7 @@ class Learner(Network):
                     trace[j] = at.land(name, v, f_v, b * len(now) + j)
 
     def paired_traces(self, x: Matrix) -> None:
-        """Filter positive and negative activity apart, as elements of lanes b and lanes + b; a trace is the difference."""
+        """Filter positive and negative activity apart, elements of lanes b and lanes + b; a trace is the difference."""
         at, f, lanes = self.at, self.at.f, self.lanes
         for name, trace, now, f_now in (
             ("trace", self.p, self.h, f(self.sent)),

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import sys
 from importlib import metadata
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -15,6 +16,8 @@ import numpy as np
 from lava.magma.core.model.py.connection import LearningConnectionModelBitApproximate as Learning
 from lava.proc.lif.models import AbstractPyLifModelFixed
 from lava.utils.weightutils import SignMode, clip_weights, truncate_weights
+
+CONNECTION = "magma/core/model/py/connection.py LearningConnectionModelBitApproximate"
 
 
 def lif(rng: np.random.Generator, du: int, dv: int, size: float, steps: int = 40, n: int = 8) -> dict[str, Any]:
@@ -77,8 +80,8 @@ def main(path: str) -> None:
         "version": metadata.version("lava-nc"),
         "called": [
             "proc/lif/models.py AbstractPyLifModelFixed.subthr_dynamics",
-            "magma/core/model/py/connection.py LearningConnectionModelBitApproximate._stochastic_round_synaptic_variable",
-            "magma/core/model/py/connection.py LearningConnectionModelBitApproximate._add_impulse",
+            f"{CONNECTION}._stochastic_round_synaptic_variable",
+            f"{CONNECTION}._add_impulse",
             "utils/weightutils.py clip_weights, truncate_weights",
         ],
         "lif": [
@@ -89,9 +92,7 @@ def main(path: str) -> None:
         "impulses": impulses(rng),
         "widths": widths(rng),
     }
-    with open(path, "w", encoding="utf-8") as file:
-        json.dump(data, file, separators=(",", ":"))
-        file.write("\n")
+    Path(path).write_text(json.dumps(data, separators=(",", ":")) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

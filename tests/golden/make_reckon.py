@@ -60,9 +60,7 @@ def main(rtl: str, path: str) -> None:
         "fields": ["prob", "w_in", "lr_p", "lr_r", "rnd", "w_out"],
         "cases": [[*case, int(w)] for case, w in zip(cases, told, strict=True)],
     }
-    with open(path, "w", encoding="utf-8") as file:
-        json.dump(data, file, separators=(",", ":"))
-        file.write("\n")
+    Path(path).write_text(json.dumps(data, separators=(",", ":")) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":
