@@ -152,13 +152,14 @@ def apply(
     if training.update == "expected":
         raise InputError(f"chip = {chip!r}: update = 'expected' calculates averages, which no chip does; take 'online'")
     check_rule(rule, training)
+    by_sheet = precision is None or precision.name == CHIP
     R = rule.feedback_matrix(network.n_out, network.n_rec, seed)
     try:
         made = complete(known, network, rule, R, precision or Precision(CHIP))
     except InputError as error:  # what no format would help comes first
         anyhow = judge(demand_of(network, rule, Precision.preset("int16"), training, task=task, seed=seed), known)
         against = [f for f in anyhow.of("exceeded") if f.limit.startswith(FORMATLESS)]
-        raise InputError(f"{_refusal(known, against)}\n{error}" if against else str(error)) from error
+        raise InputError(f"{_refusal(known, against, by_sheet)}\n{error}" if against else str(error)) from error
     demand = demand_of(network, rule, made, training, task=task, seed=seed)
     verdict = judge(demand, known, network.leak)
     more = Findings(known)
@@ -167,16 +168,17 @@ def apply(
     found = [*verdict.findings, *more.found]
     against = [f for f in found if f.status in ("exceeded", "not known")]
     if against:
-        raise InputError(_refusal(known, against))
+        raise InputError(_refusal(known, against, by_sheet))
     notes = [*verdict.notes, *more.notes, *_exact_gain(known, made, network.leak)]
     return Applied(str(chip), known, given, made, tuple(found), tuple(dict.fromkeys(notes)))
 
 
-def _refusal(known: Limits, against: list[Finding]) -> str:
+def _refusal(known: Limits, against: list[Finding], by_sheet: bool) -> str:
     names = ", ".join(dict.fromkeys(f'"{f.limit}"' for f in against))
     texts = "\n".join(f.text() for f in against)
+    way = "" if by_sheet else "\nFormats that fit are in the chip's sheet: precision.preset = 'chip' takes them."
     return (
-        f"{known.chip.name} cannot host this run:\n{texts}\nTo run it all the same, name what you assume: "
+        f"{known.chip.name} cannot host this run:\n{texts}{way}\nTo run it all the same, name what you assume: "
         f"assume = [{names}]; the run records it"
     )
 

@@ -13,7 +13,7 @@ from neurolrnn import tasks, toml_text
 from neurolrnn.errors import InputError, positive_integer
 from neurolrnn.experiment_keys import TABLES, Drawing, check_names, chip_of, left_out, task_options, told
 from neurolrnn.network import KINDS, Network, drawn_origin
-from neurolrnn.precision import CHIP, Precision
+from neurolrnn.precision import CHIP, FLOATS, Precision
 from neurolrnn.rules import Rule, make_rule
 from neurolrnn.tasks import TASKS, Task
 from neurolrnn.training import Training, check_rule, choose_precision
@@ -167,6 +167,10 @@ class Experiment:
             expected = isinstance(training_table, dict) and training_table.get("update") == "expected"
             if expected and given.pop("precision", None):
                 notes.append("[precision] left out: expected runs are calculated in float64")
+        real = given.get("precision", {}) in ({"preset": name} for name in FLOATS)
+        if "chip" in set_keys and real and not any(key.startswith("precision.") for key in set_keys):
+            name = given.pop("precision")["preset"]
+            notes.append(f"precision.preset = {name!r} left out: the chip's sheet says formats")
 
         def place(*parts: str) -> str:
             mine = [f"--set {key}" for key in set_keys if key.split(".")[0] in parts]

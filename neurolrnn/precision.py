@@ -226,6 +226,16 @@ class Precision:
             raise InputError(f"precision {self.name!r} is fixed point, which has no one dtype")
         return np.dtype(self.name)
 
+    @property
+    def chip_settings(self) -> tuple[str, ...]:
+        """What of docs/chip_limits.md is used here, beyond formats, rounding and overflow."""
+        used = {
+            "message": "message" in self.formats, "trace_signs = 'pair'": self.trace_signs == "pair",
+            "state_decay = 'apart'": self.state_decay == "apart",
+            SYMMETRIC: any(SYMMETRIC in form.split() for form in self.formats.values()),
+        }  # fmt: skip
+        return tuple(name for name, is_used in used.items() if is_used)
+
     def landing(self, variable: str) -> Landing:
         """Return the format of a variable, its own or the one it follows, and how results come to rest on it."""
         key: str | None = choose("variable", variable, PARENTS)

@@ -303,3 +303,24 @@ bits = {fact % (5, "bits")}
     assert (precision.state_decay, precision.decay_bits, precision.rate_bits) == ("apart", 8, 1)
     assert precision.overflow == "wrap"
     assert set(precision.formats) <= set(PARENTS) | {"step_A"}
+
+
+@pytest.mark.parametrize(
+    "options",
+    [{"message": "s1.6"}, {"trace": "u2.5", "trace_signs": "pair"}, {"state_decay": "apart"},
+     {"readout": "s4.11 symmetric"}],
+    ids=lambda o: list(o)[-1],
+)  # fmt: skip
+def test_exports_refuse_arithmetic_that_they_do_not_write(options: dict[str, str], tmp_path) -> None:
+    precision = nl.Precision(weight="s1.14", state="s4.11", **options)
+    with pytest.raises(nl.InputError, match="of simulated chips"):
+        nl.export(NET, tmp_path / "out", "c", precision=precision)
+
+
+def test_a_chip_that_is_set_takes_the_place_of_floating_point_in_a_file() -> None:
+    experiment = nl.Experiment.builtin(["chip=loihi2", 'assume=["unknown"]'])
+    assert experiment.precision.name == "chip"
+    assert any("precision.preset = 'float32' left out" in note for note in experiment.notes)
+    kept = nl.Experiment.builtin(["chip=loihi2", 'assume=["unknown"]', "precision.preset=float32"])
+    with pytest.raises(nl.InputError, match=r"precision\.preset = 'chip' takes them"):
+        kept.simulate(progress=False)
