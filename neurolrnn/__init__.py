@@ -2,7 +2,7 @@
 
 from importlib import metadata as _metadata
 
-from neurolrnn import tasks, theory
+from neurolrnn import chip_limits, tasks, theory
 from neurolrnn.alignment import Alignment, alignment
 from neurolrnn.check import Report, check
 from neurolrnn.demands import demand_of
@@ -58,6 +58,7 @@ __all__ = [
     "TruncatedBPTT",
     "alignment",
     "check",
+    "chip_limits",
     "demand_of",
     "export",
     "gradcheck",

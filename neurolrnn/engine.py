@@ -115,7 +115,8 @@ class Engine:
         self._look_ahead = not isinstance(num, FixedNumbers)  # a sum of a declared width depends on its order
         self._lanes = make_lanes(num, network, lanes, self._look_ahead and factored)
         self._memory: Any
-        self._kernel, self._memory = kernel_of(rule, num.zeros, Sizes(m, n, o, lanes, longest, self._held.layout))
+        sizes = Sizes(m, n, o, lanes, longest, self._held.layout, num.parts)
+        self._kernel, self._memory = kernel_of(rule, num.zeros, sizes)
         sums = make_gradients(num, self._constants, self._plastic())
         self._gradients = sums if factored else self._held.shaped(sums)
         self._data = self._make_data(data, weights)
@@ -142,7 +143,7 @@ class Engine:
             new[...] = old
         place = {name: new for name, (_, new) in mine.items()}
         self._weights = w._replace(**{k: place[k] for k in "ARMN"}, Wt=first._weights.Wt, Bt=first._weights.Bt)
-        self._lanes = lane._replace(**{k: place[k] for k in ("h", "drive", "y")})
+        self._lanes = lane._replace(**{k: place[k] for k in ("h", "drive", "y")}, own=place["h"])
         self._memory = trace._replace(p=place["p"], q=place["q"])
 
     def run_many(self, many: Learners, rows: Array, flags: Array, first: int) -> NDArray[np.float64]:
@@ -284,8 +285,10 @@ class Engine:
         """Return minimum, 1st percentile, median, 99th percentile and maximum of every variable at this step."""
         lane, w, num = self._lanes, self._weights, self._numbers
         found = {
-            "input": lane.x, "state": lane.h, "current": lane.u, "readout": lane.y, "error": lane.e, "A": w.A,
+            "input": lane.x, "state": lane.own, "current": lane.u, "readout": lane.y, "error": lane.e, "A": w.A,
         }  # fmt: skip
+        if num.sends:
+            found["message"] = lane.h
         if self.factored:
             found |= {"coupling": lane.z, "factor_W": w.M, "factor_B": w.N}
         else:
@@ -306,7 +309,7 @@ class Engine:
     def state_rms(self) -> float:
         """Root mean square of the state as it is now."""
         with np.errstate(over="ignore", invalid="ignore"):  # infinite is an answer
-            return float(np.sqrt(np.mean(self._numbers.decode("state", self._lanes.h) ** 2)))
+            return float(np.sqrt(np.mean(self._numbers.decode("state", self._lanes.own) ** 2)))
 
     def _arrays(self) -> dict[str, Array]:
         """Return every array that the next step depends on, by name, not copied."""
@@ -315,7 +318,8 @@ class Engine:
         }  # fmt: skip
         found = {name: array for part, held in parts.items() for name, array in leaves(part, held)}
         found["grid"] = self._numbers.grid
-        return {k: v for k, v in found.items() if not k.startswith("lanes.ahead")}  # which is calculated anew
+        again = ("lanes.ahead", *(() if self._numbers.sends else ("lanes.own",)))  # made anew, or the same array
+        return {k: v for k, v in found.items() if not k.startswith(again)}
 
     def state(self) -> dict[str, Array]:
         """Return copies of every array that the next step depends on, and of the basis if it is not the user's."""

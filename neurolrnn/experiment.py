@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 from neurolrnn import tasks, toml_text
 from neurolrnn.errors import InputError, positive_integer
-from neurolrnn.experiment_keys import TABLES, Drawing, check_names, left_out, task_options, told
+from neurolrnn.experiment_keys import TABLES, Drawing, check_names, chip_of, left_out, task_options, told
 from neurolrnn.network import KINDS, Network, drawn_origin
-from neurolrnn.precision import Precision
+from neurolrnn.precision import CHIP, FLOATS, Precision
 from neurolrnn.rules import Rule, make_rule
 from neurolrnn.tasks import TASKS, Task
 from neurolrnn.training import Training, check_rule, choose_precision
@@ -46,6 +46,11 @@ class Experiment:
         What errors call it: the file's name.
     notes : tuple of str
         What was decided while reading that the user should hear of.
+    chip : str, optional
+        Chip under whose limits it runs; see :func:`neurolrnn.simulate`. ``precision`` may then be
+        ``Precision("chip")``, which the chip's sheet completes: :meth:`build` returns what comes of it.
+    assume : tuple of str
+        Limits of the chip that are lifted or set.
 
     Raises
     ------
@@ -61,6 +66,8 @@ class Experiment:
     seed: int = 0
     where: str = "experiment"
     notes: tuple[str, ...] = ()
+    chip: str | None = None
+    assume: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         with told(self.where):
@@ -69,6 +76,10 @@ class Experiment:
             check_rule(self.rule, self.training)
         with told(self.where, "precision"):
             choose_precision(self.precision, self.training)
+            if self.chip is None and self.precision.name == CHIP:
+                raise InputError("preset = 'chip' takes formats from a chip's sheet; say which: chip = \"reckon\"")
+        with told(self.where):
+            object.__setattr__(self, "assume", chip_of(self.chip, self.assume)[1])
 
     @classmethod
     def load(cls, path: str | Path, overrides: Iterable[str] = ()) -> Experiment:
@@ -77,7 +88,7 @@ class Experiment:
         Parameters
         ----------
         path : path
-            TOML file. A relative ``task.path`` in it is meant from the file's folder.
+            TOML file. A relative ``task.path``, or path of a chip's sheet, in it is meant from the file's folder.
         overrides : iterable of str
             Settings such as ``"rule.name=eprop"`` that replace or add to what the file says. Values are TOML; what is
             not TOML is a string. Setting the name of another rule or task leaves out the file's options that it does
@@ -87,6 +98,8 @@ class Experiment:
         task = tables.get("task")
         if isinstance(task, dict) and isinstance(task.get("path"), str):
             task["path"] = str(Path(path).parent / task["path"])
+        if isinstance(tables.get("chip"), str) and tables["chip"].endswith(".toml"):
+            tables["chip"] = str(Path(path).parent / tables["chip"])
         return cls._overridden(tables, overrides, str(path))
 
     @classmethod
@@ -118,6 +131,8 @@ class Experiment:
             "rule": said["rule"],
             "training": said["training"],
             "precision": said["precision"],
+            "chip": said.get("chip"),
+            "assume": said.get("assume"),
         }
         return cls._overridden(tables, overrides, where)
 
@@ -152,6 +167,10 @@ class Experiment:
             expected = isinstance(training_table, dict) and training_table.get("update") == "expected"
             if expected and given.pop("precision", None):
                 notes.append("[precision] left out: expected runs are calculated in float64")
+        real = given.get("precision", {}) in ({"preset": name} for name in FLOATS)
+        if "chip" in set_keys and real and not any(key.startswith("precision.") for key in set_keys):
+            name = given.pop("precision")["preset"]
+            notes.append(f"precision.preset = {name!r} left out: the chip's sheet says formats")
 
         def place(*parts: str) -> str:
             mine = [f"--set {key}" for key in set_keys if key.split(".")[0] in parts]
@@ -168,13 +187,18 @@ class Experiment:
         with told(place("training"), "training"):
             training = Training(**options["training"])
         with told(place("precision"), "precision"):
+            whole = {"weight", "state"} <= set(options["precision"]) or "preset" in options["precision"]
+            if given.get("chip") is not None and not whole:
+                options["precision"]["preset"] = CHIP
             given_precision = Precision.from_dict(options["precision"]) if options["precision"] else None
             precision = choose_precision(given_precision, training)
+        with told(place("chip", "assume")):
+            chip, assume = chip_of(given.get("chip"), given.get("assume") or ())
         with told(place("seed")):
             seed = positive_integer("seed", given.get("seed", 0), 0)
         with told(place("training", "rule"), "training"):
             check_rule(rule, training)
-        return cls(options["task"], network, rule, training, precision, seed, where, tuple(notes))
+        return cls(options["task"], network, rule, training, precision, seed, where, tuple(notes), chip, assume)
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain data that :meth:`from_dict` reads back; defaults are spelled out, what is unset is left out."""
@@ -185,7 +209,10 @@ class Experiment:
             "rule": {"name": self.rule.name, **self.rule.options()},
             "training": self.training.options(),
             "precision": self.precision.options(),
+            "chip": self.chip,
+            "assume": list(self.assume) or None,
         }
+        tables = {k: v for k, v in tables.items() if v is not None}
         return {
             name: {k: v for k, v in part.items() if v is not None} if isinstance(part, dict) else part
             for name, part in tables.items()
@@ -211,6 +238,16 @@ class Experiment:
             return Network.random(task.n_in, n_out=task.n_out, **self._drawing)
 
     @cached_property
+    def numbers(self) -> Precision:
+        """The precision, completed by the chip's sheet where it is ``Precision("chip")``."""
+        if self.chip is None or self.precision.name != CHIP:
+            return self.precision
+        from neurolrnn.chip_limits import precision_on
+
+        with told(self.where):
+            return precision_on(self.chip, self._net, self.rule, self.precision, self.seed, self.assume)
+
+    @cached_property
     def described(self) -> dict[str, Any]:
         """What :attr:`Run.experiment <neurolrnn.Run>` will say."""
         from neurolrnn.run import describe_drawn
@@ -218,7 +255,12 @@ class Experiment:
         task, said = self._data, self._drawing
         sizes = {"n_in": task.n_in, "n_rec": said.pop("n_rec"), "n_out": task.n_out, "leak": said.pop("leak")}
         network = {**drawn_origin(**said), **sizes}
-        return describe_drawn(network, task, self.rule, self.precision, self.training, self.seed)
+        found = describe_drawn(network, task, self.rule, self.numbers, self.training, self.seed)
+        if self.chip is None:
+            return found
+        from neurolrnn.chip_limits import described
+
+        return found | described(self.chip, self.assume)
 
     @property
     def digest(self) -> str:
@@ -229,7 +271,7 @@ class Experiment:
 
     def build(self) -> tuple[Network, Task, Rule, Precision, Training, int]:
         """Draw the network, make the task, and return network, task, rule, precision, training and seed."""
-        return self._net, self._data, self.rule, self.precision, self.training, self.seed
+        return self._net, self._data, self.rule, self.numbers, self.training, self.seed
 
     def simulate(self, progress: bool = True, checkpoint: str | Path | None = None, resume: Run | None = None) -> Run:
         """Run it; see :func:`neurolrnn.simulate`.
@@ -265,6 +307,8 @@ class Experiment:
             progress=progress,
             checkpoint=None if checkpoint is None else Path(checkpoint),
             resume=resume,
+            chip=self.chip,
+            assume=self.assume,
         )
 
     def _check_resume(self, run: Run) -> None:

@@ -16,6 +16,8 @@ from neurolrnn.rules import RULES
 from neurolrnn.tasks import TASKS
 from neurolrnn.training import Training
 
+TOP = ("seed", "chip", "assume")
+"""Keys above the tables."""
 TABLES = ("task", "network", "rule", "training", "precision")
 
 
@@ -56,6 +58,18 @@ class Drawing:
             put("seed", positive_integer("seed", self.seed, 0))
 
 
+def chip_of(chip: Any, assume: Any) -> tuple[str | None, tuple[str, ...]]:
+    """Return a chip and what is assumed of it, checked as far as that goes without its sheet."""
+    if chip is not None and (not isinstance(chip, str) or not chip):
+        raise InputError(f"chip = {chip!r}; the name of a chip, or the path of a sheet, is needed")
+    given = (assume,) if isinstance(assume, str) else assume
+    if not isinstance(given, list | tuple) or not all(isinstance(a, str) for a in given):
+        raise InputError(f'assume = {assume!r}; a list of limits is needed, such as ["payload.bits", "state.bits=16"]')
+    if given and chip is None:
+        raise InputError(f'assume = {assume!r} lifts limits of a chip, and none is given; say which: chip = "reckon"')
+    return chip, tuple(given)
+
+
 def task_options(name: str) -> list[str]:
     """Return the options of a task of the table, in the order of its generator's signature."""
     return list(inspect.signature(TASKS[name].make).parameters)
@@ -93,13 +107,13 @@ def left_out(given: dict[str, Any], set_keys: list[str], table: str) -> list[str
 def check_names(given: Mapping[str, Any], places: Mapping[str, str]) -> None:
     """Refuse unknown tables and keys, tables that are none, and missing or unknown names of task and rule."""
     for name, table in given.items():
-        if name not in ("seed", *TABLES):
+        if name not in (*TOP, *TABLES):
             home = _home(name)
             raise InputError(
-                f"{places[name]}: {name} is not known at the top; allowed: seed, "
-                f"{', '.join(f'[{t}]' for t in TABLES)}{_hint(name, ('seed', *TABLES)) if not home else ''}{home}"
+                f"{places[name]}: {name} is not known at the top; allowed: {', '.join(TOP)}, "
+                f"{', '.join(f'[{t}]' for t in TABLES)}{_hint(name, (*TOP, *TABLES)) if not home else ''}{home}"
             )
-        if name != "seed" and not isinstance(table, Mapping):
+        if name not in TOP and not isinstance(table, Mapping):
             named = name in ("task", "rule") and isinstance(table, str)
             example = f' and below it name = "{table}"' if named else ""
             raise InputError(f"{places[name]}: {name} = {table!r}; a table is needed: write [{name}]{example}")

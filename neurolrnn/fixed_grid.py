@@ -23,6 +23,7 @@ ROWS = {
     "A": at.A, "W": at.W, "B": at.B, "coupling": at.COUPLING, "eligibility": at.ELIGIBILITY,
     "input_eligibility": at.INPUT_ELIGIBILITY, "trace_decay": at.TRACE_DECAY, "back_current": at.BACK_CURRENT,
     "back_signal": at.BACK_SIGNAL,
+    "message": at.MESSAGE,
 }  # fmt: skip
 """Row of the grid that each variable lands in; factors land in the rows of the weights they stand for."""
 
@@ -99,6 +100,10 @@ class FixedGrid:
         Learning rates of A, W and B.
     constants : dict of str to int
         Codes of gain, keep, decay and the mantissas of the rates.
+    sends : bool
+        Whether units send their state in a format of its own; ``sent`` names what they send.
+    parts : bool
+        Whether signed activity is filtered in two traces without a sign.
     clamps : dict of str to int or None
         Largest absolute code of each group.
     grid : (variables, fields)
@@ -106,8 +111,11 @@ class FixedGrid:
     """
 
     def __init__(self, precision: Precision, setting: Setting) -> None:
-        _refuse(setting)
+        _refuse(setting, precision)
         self.precision, self.setting = precision, setting
+        self.sends = "message" in precision.formats
+        self.sent = "message" if self.sends else "state"
+        self.parts = precision.trace_signs == "pair" and isinstance(setting.rule, RFLO)
         self.rates = {g: Rate.nearest(v, precision.rate_bits) for g, v in setting.training.rates.items()}
         self.landings = self._landings()
         bits = precision.decay_bits
@@ -116,7 +124,7 @@ class FixedGrid:
         what = rule.decay if isinstance(rule, RFLO) and rule.decay is not None else 1.0 - net.leak
         self.constants = {
             "gain": gain, "keep": (1 << bits) - gain, "decay": math.floor(math.ldexp(what, bits) + 0.5),
-            **{f"rate_{g}": r.mantissa for g, r in self.rates.items()},
+            **{f"rate_{g}": r.mantissa for g, r in self.rates.items()}, "sends": int(self.sends),
         }  # fmt: skip
         self.clamps = self._clamp_codes()
         self.grid = self._make_grid()
@@ -126,7 +134,7 @@ class FixedGrid:
         out = {v: p.landing(v) for v in (
             "current", "state", "readout", "error", "signal", "trace", "input_trace", "coupling", "eligibility",
             "input_eligibility", "trace_decay", "back_current", "input", "feedback", "A", "W", "B", "factor_W",
-            "factor_B",
+            "factor_B", "message",
         )}  # fmt: skip
         out["back_signal"] = out["signal"]
         for group in "AWB":
@@ -160,14 +168,14 @@ class FixedGrid:
     def sums(self) -> dict[str, list[tuple[str, str]]]:
         """Return, for each variable that is a sum of products, the pairs of variables multiplied."""
         back = "feedback" if self.setting.feedback is not None else "A"
-        current = [("W", "state"), ("B", "input")]
+        current = [("W", self.sent), ("B", "input")]
         if self.setting.factored:
             current.append(("feedback", "coupling"))
         return {
             "current": current,
-            "readout": [("A", "state")],
+            "readout": [("A", self.sent)],
             "signal": [(back, "error")],
-            "coupling": [("factor_W", "state"), ("factor_B", "input")],
+            "coupling": [("factor_W", self.sent), ("factor_B", "input")],
             "back_current": [("W", "signal")],
         }
 
@@ -190,7 +198,7 @@ class FixedGrid:
                 row[at.ACCUMULATOR] = at.ACC_SATURATE if how == Overflow.SATURATE else at.ACC_WRAP
                 row[at.ACC_LO], row[at.ACC_HI] = -(1 << (width - 1)), (1 << (width - 1)) - 1
         blends = {
-            "state": ("state", "current"), "trace": ("trace", "state"), "input_trace": ("input_trace", "input"),
+            "state": ("state", "current"), "trace": ("trace", self.sent), "input_trace": ("input_trace", "input"),
             "back_signal": ("back_signal", "back_current"),
         }  # fmt: skip
         for name, (x, y) in blends.items():
@@ -200,11 +208,13 @@ class FixedGrid:
                 continue
             top = max(f(x), f(y))
             row[at.LIFT_0], row[at.LIFT_1], row[at.SHIFT] = top - f(x), top - f(y), bits + top - f(name)
-        for name, y in (("eligibility", "state"), ("input_eligibility", "input")):
+        for name, y in (("eligibility", self.sent), ("input_eligibility", "input")):
             terms = f("trace_decay") + f(name), bits + f(y)
             row = grid[ROWS[name]]
             row[at.LIFT_0], row[at.LIFT_1] = max(terms) - terms[0], max(terms) - terms[1]
             row[at.SHIFT] = max(terms) - f(name)
+        grid[at.STATE, at.APART] = self.precision.state_decay == "apart"
+        grid[at.MESSAGE, at.SHIFT] = f("state") - f("message")
         row = grid[at.TRACE_DECAY]
         row[at.LIFT_0], row[at.SHIFT] = f("W"), bits + f("W") - f("trace_decay")
         if f("W") < 0:
@@ -222,7 +232,7 @@ class FixedGrid:
         step[at.SHIFT] = rate.frac_bits + f(self.scaled(group)) - f(f"step_{group}")
         landing = self.landings[self.plastic(group)]
         fine = self.learned_format(group)
-        if self.setting.training.update == "episode":
+        if self.setting.training.sums:
             before = rate.frac_bits + f(self.scaled(group)) + f(pre)
         else:
             before = f(f"step_{group}") + f(pre)
@@ -237,17 +247,17 @@ class FixedGrid:
                 f"hidden = {fine} has a smaller range than {self.plastic(group)} = {landing.format}, so weights would "
                 f"not fit; give it at least {landing.format.int_bits} integer bits and the same sign"
             )
-        row[at.LO], row[at.HI] = fine.lo, fine.hi
-        row[at.VISIBLE_LO], row[at.VISIBLE_HI] = landing.format.lo, landing.format.hi
+        row[at.LO], row[at.HI] = landing._replace(format=fine).lo, fine.hi
+        row[at.VISIBLE_LO], row[at.VISIBLE_HI] = landing.lo, landing.format.hi
         clamp = self.clamps[group]
         if clamp is not None:
             row[at.OVERFLOW] = Overflow.SATURATE
-            row[at.LO], row[at.HI] = max(fine.lo, -clamp), min(fine.hi, clamp)
+            row[at.LO], row[at.HI] = max(int(row[at.LO]), -clamp), min(fine.hi, clamp)
 
     def presynaptic(self, group: str) -> str:
         """Return the variable that an update of a group is multiplied with."""
         if group == "A":
-            return "state"
+            return self.sent
         if isinstance(self.setting.rule, EProp):
             return "eligibility" if group == "W" else "input_eligibility"
         return "trace" if group == "W" else "input_trace"
@@ -256,7 +266,7 @@ class FixedGrid:
 def fill_row(row: NDArray[np.int64], landing: Landing, precision: Precision, key: int) -> None:
     """Write format, modes and random stream of a variable into its row of the grid."""
     row[at.ROUNDING], row[at.OVERFLOW] = landing.rounding, landing.overflow
-    row[at.LO], row[at.HI], row[at.FRAC] = landing.format.lo, landing.format.hi, landing.format.frac_bits
+    row[at.LO], row[at.HI], row[at.FRAC] = landing.lo, landing.format.hi, landing.format.frac_bits
     row[at.KEY], row[at.LFSR] = key, key or 1
     row[at.STRIDE] = {"element": 1, "shared": 0, "lfsr": -1}[precision.noise]
     row[at.RANDOM_BITS] = 32 if precision.noise == "lfsr" and precision.random_bits > 32 else precision.random_bits
@@ -270,7 +280,7 @@ def _step_format(source: QFormat, rate: Rate) -> QFormat:
     return replace(source, int_bits=source.int_bits + moved, frac_bits=source.frac_bits - moved)
 
 
-def _refuse(setting: Setting) -> None:
+def _refuse(setting: Setting, precision: Precision) -> None:
     if not isinstance(setting.rule, RFLO | TruncatedBPTT | EProp):
         raise InputError(
             f"rule {setting.rule.name!r} is a floating-point reference; take precision float64 or float32, or one of "
@@ -278,6 +288,11 @@ def _refuse(setting: Setting) -> None:
         )
     if setting.training.momentum:
         raise InputError(f"momentum = {setting.training.momentum}: fixed point has none; set momentum = 0")
+    if precision.trace_signs == "pair" and not isinstance(setting.rule, RFLO):
+        raise InputError(
+            f"precision.trace_signs = 'pair': rule {setting.rule.name!r} has no filtered activity to hold in two "
+            f"traces; take rule 'rflo', or trace_signs = 'signed'"
+        )
 
 
 STOCHASTIC = (Rounding.STOCHASTIC, Rounding.LSB_STOCHASTIC)

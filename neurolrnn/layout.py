@@ -22,7 +22,7 @@ def make_constants(
     if isinstance(rule, RTRL | BPTT):
         direct = False  # these sum a gradient before they step
     else:
-        direct = training.update == "online" and training.momentum == 0.0
+        direct = training.update == "online" and training.momentum == 0.0 and training.update_every == 1
     return Constants(
         keep=num.constant("keep", 1.0 - leak),
         gain=num.constant("gain", leak),
@@ -43,6 +43,8 @@ def make_constants(
         loss=LOSS_CODES[loss],
         limit=float(limit),
         first=0,
+        every=training.update_every,
+        sends=num.constant("sends", 0.0),
     )
 
 
@@ -56,10 +58,12 @@ def make_lanes(num: NumberSystem, net: Network, lanes: int, look_ahead: bool = F
     ``look_ahead`` gives room to calculate B x of several steps in one go, for rules that leave B as it is.
     """
     z, n, m, o = num.zeros, net.n_rec, net.n_in, net.n_out
+    h = z("state", (lanes, n))
     block = lanes * max(4, min(AHEAD_STEPS, AHEAD_NUMBERS // (n * lanes))) if look_ahead else 0
     return Lanes(
         x=z("input", (lanes, m)), target=z("target", (lanes, o)), weight=z("mask", (lanes,)),
-        h=z("state", (lanes, n)), drive=z("accumulator", (lanes, n)), u=z("current", (lanes, n)),
+        h=h, own=z("state", (lanes, n)) if num.sends else h, drive=z("accumulator", (lanes, n)),
+        u=z("current", (lanes, n)),
         y=z("readout", (lanes, o)), e=z("error", (lanes, o)), L=z("signal", (lanes, n)),
         acc_out=z("accumulator", (lanes, o)), acc_rec=z("accumulator", (lanes, n)), z=z("coupling", (lanes, o)),
         g_out=z("step", (lanes, o)), g_rec=z("step", (lanes, n)),

@@ -94,6 +94,7 @@ def _check(rule: Rule, training: Training, precision: Precision) -> None:
         "the rule is RFLO with storage = 'factored'": isinstance(rule, RFLO) and rule.storage == "factored",
         "precision is float32 or float64": not precision.is_fixed,
         "update is 'online'": training.update == "online",
+        "update_every is 1": training.update_every == 1,
         "momentum is 0": training.momentum == 0.0,
         "batch is 1": training.batch == 1,
     }

@@ -17,6 +17,10 @@ class NumberSystem(Protocol):
     """A number system, seen from an experiment: names of variables and values in, kernel arrays out."""
 
     grid: NDArray[np.int64]
+    sends: bool
+    """Whether units send their state in a format of its own."""
+    parts: bool
+    """Whether signed activity is filtered in two traces without a sign."""
 
     def zeros(self, variable: str, shape: tuple[int, ...]) -> NDArray[Any]:
         """Return an array for ``variable``, at 0."""
@@ -49,6 +53,7 @@ class RealNumbers:
     def __init__(self, dtype: np.dtype[Any]) -> None:
         self._dtype = np.dtype(dtype)
         self.grid = real_grid()
+        self.sends = self.parts = False
 
     def zeros(self, variable: str, shape: tuple[int, ...]) -> NDArray[Any]:
         """Return an array at 0."""

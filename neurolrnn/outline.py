@@ -67,7 +67,7 @@ def outline(experiment: Experiment, task: Task | None = None) -> Demand:
             network = _independent(experiment, task)
             basis = Basis("dense", network.W)
     with told(experiment.where):
-        return demand_of(network, rule, experiment.precision, training, task=task, seed=experiment.seed, basis=basis)
+        return demand_of(network, rule, experiment.numbers, training, task=task, seed=experiment.seed, basis=basis)
 
 
 def _options(experiment: Experiment) -> dict[str, Any]:

@@ -19,7 +19,7 @@ PARENTS: dict[str, str | None] = {
     "factor_W": "factor", "factor_B": "factor",
     "current": "state", "readout": "state", "input": "state", "trace": "state", "input_trace": "trace",
     "eligibility": "trace", "input_eligibility": "eligibility", "trace_decay": "weight",
-    "error": "readout", "signal": "error", "coupling": "error", "back_current": "signal",
+    "error": "readout", "signal": "error", "coupling": "error", "back_current": "signal", "message": "state",
 }  # fmt: skip
 """Variables that have a format, each with the variable whose format it takes if it is given none of its own."""
 
@@ -47,8 +47,15 @@ PRESETS: dict[str, dict[str, Any]] = {
 }  # fmt: skip
 """Named precisions. int8 has 8-bit weights beside 16-bit states; hidden16 accumulates updates behind them."""
 
+CHIP = "chip"
+"""Name of a precision that a chip's sheet completes; see :mod:`neurolrnn.chip_limits`."""
 NOISES = ("element", "shared", "lfsr")
 GROUPS = ("A", "W", "B")
+
+
+TRACE_SIGNS = ("signed", "pair")
+STATE_DECAYS = ("together", "apart")
+SYMMETRIC = "symmetric"
 
 
 class Landing(NamedTuple):
@@ -57,6 +64,13 @@ class Landing(NamedTuple):
     format: QFormat
     rounding: Rounding
     overflow: Overflow
+    symmetric: bool = False
+    """Whether the range of a signed format leaves out its lowest code, so that it ends at the same value both ways."""
+
+    @property
+    def lo(self) -> int:
+        """Lowest code that is stored."""
+        return -self.format.hi if self.symmetric else self.format.lo
 
 
 @dataclass(frozen=True)
@@ -66,9 +80,10 @@ class Precision:
     Parameters
     ----------
     weight, state, ... : str, optional
-        A format per variable, such as ``"s1.6"``, ``"s3.12 floor"`` or ``"s3.12 stochastic wrap"``. Only
-        ``weight`` and ``state`` must be given; the others follow (see :data:`PARENTS`). With none at all the run is
-        in floating point.
+        A format per variable, such as ``"s1.6"``, ``"s3.12 floor"`` or ``"s3.12 stochastic wrap"``; ``symmetric``
+        leaves out the lowest code of one that saturates. Only ``weight`` and ``state`` must be given; the others follow
+        (see :data:`PARENTS`). With none at all the run is in floating point. ``message`` is what units send of their
+        state; without a format of its own they send the state.
     rounding : str
         ``"floor"``, ``"nearest"``, ``"nearest-even"``, ``"toward-zero"`` or ``"stochastic"``; a format may name
         its own.
@@ -90,8 +105,15 @@ class Precision:
         variable) or ``"lfsr"`` (a shift register).
     random_bits : int
         Random bits per rounding, 1 to 32.
+    trace_signs : str
+        ``"signed"``, or ``"pair"``: traces have no sign, and positive and negative activity are filtered in two of
+        them. Of RFLO.
+    state_decay : str
+        How a state comes to rest: ``"together"``, kept part and current in one sum that is rounded once, or
+        ``"apart"``: the kept part is rounded by itself, and the current, floored, is added.
     name : str
-        ``"float32"``, ``"float64"``, or any name for fixed point.
+        ``"float32"``, ``"float64"``, any name for fixed point, or ``"chip"``: what is not given is taken from the sheet
+        of the chip that the run is made for.
 
     Raises
     ------
@@ -113,7 +135,10 @@ class Precision:
     rate_bits: int = 8
     noise: str = "element"
     random_bits: int = 16
+    trace_signs: str = "signed"
+    state_decay: str = "together"
     name: str = "float32"
+    given: tuple[str, ...] = ()
 
     def __init__(self, name: str | None = None, **options: Any) -> None:
         def put(key: str, value: Any) -> None:
@@ -129,6 +154,9 @@ class Precision:
         for key, default in _SETTINGS.items():
             put(key, settings.get(key, default))
         put("name", name or ("fixed" if self.formats else "float32"))
+        put("given", tuple(key for key in _SETTINGS if key in settings) if name == CHIP else ())
+        if name == CHIP:
+            return  # to be completed, and judged then
         if not self.formats:
             choose("precision", self.name, FLOATS)
             extra = [key for key, default in _SETTINGS.items() if getattr(self, key) != default]
@@ -147,6 +175,8 @@ class Precision:
             choose("update_rounding", self.update_rounding, ROUNDINGS)
         choose("overflow", self.overflow, OVERFLOWS)
         choose("noise", self.noise, NOISES)
+        choose("trace_signs", self.trace_signs, TRACE_SIGNS)
+        choose("state_decay", self.state_decay, STATE_DECAYS)
         for key, low, high in (("decay_bits", 1, 30), ("rate_bits", 1, 24), ("random_bits", 1, 32)):
             if positive_integer(key, getattr(self, key), low) > high:
                 raise InputError(f"{key} = {getattr(self, key)}; {low} to {high} are possible")
@@ -155,6 +185,13 @@ class Precision:
         for variable in STEPS:
             if variable in self.formats:
                 self._parse(variable, self.formats[variable])
+        if self.trace_signs == "pair":
+            for variable in ("trace", "input_trace"):
+                if self.landing(variable).format.signed:
+                    raise InputError(
+                        f"trace_signs = 'pair' filters in traces without a sign, and {variable} is "
+                        f"{self.landing(variable).format}; give it a format such as 'u0.7'"
+                    )
         self.accumulator_range()
         for group in GROUPS:
             self.hidden_format(group)
@@ -162,7 +199,7 @@ class Precision:
     @classmethod
     def preset(cls, name: str, **overrides: Any) -> Precision:
         """Return a precision of :data:`PRESETS`, with some of its options changed."""
-        options = {**PRESETS[choose("preset", name, PRESETS)], **overrides}
+        options = {**({} if name == CHIP else PRESETS[choose("preset", name, [*PRESETS, CHIP])]), **overrides}
         return cls(name if name not in FLOATS or not overrides else None, **options)
 
     @classmethod
@@ -178,14 +215,26 @@ class Precision:
     @property
     def is_fixed(self) -> bool:
         """Whether this is fixed point."""
-        return bool(self.formats)
+        return bool(self.formats) and self.name != CHIP
 
     @property
     def dtype(self) -> np.dtype[Any]:
         """NumPy type of states and weights in floating point."""
+        if self.name == CHIP:
+            raise InputError("precision 'chip' takes its formats from a chip's sheet; say which: chip = 'reckon'")
         if self.is_fixed:
             raise InputError(f"precision {self.name!r} is fixed point, which has no one dtype")
         return np.dtype(self.name)
+
+    @property
+    def chip_settings(self) -> tuple[str, ...]:
+        """What of docs/chip_limits.md is used here, beyond formats, rounding and overflow."""
+        used = {
+            "message": "message" in self.formats, "trace_signs = 'pair'": self.trace_signs == "pair",
+            "state_decay = 'apart'": self.state_decay == "apart",
+            SYMMETRIC: any(SYMMETRIC in form.split() for form in self.formats.values()),
+        }  # fmt: skip
+        return tuple(name for name, is_used in used.items() if is_used)
 
     def landing(self, variable: str) -> Landing:
         """Return the format of a variable, its own or the one it follows, and how results come to rest on it."""
@@ -232,16 +281,21 @@ class Precision:
                 f"precision.{variable} = {text!r}; a format such as 's1.6' or 's3.12 floor wrap' is needed"
             )
         rounding = self.update_rounding or self.rounding if update else self.rounding
-        overflow = self.overflow
+        overflow, symmetric = self.overflow, SYMMETRIC in words[1:]
         for word in words[1:]:
-            if word in ROUNDINGS and (update or word != "lsb-stochastic"):
+            if word == SYMMETRIC:
+                pass
+            elif word in ROUNDINGS and (update or word != "lsb-stochastic"):
                 rounding = word
             elif word in OVERFLOWS:
                 overflow = word
             else:
-                choose(f"precision.{variable}", word, [*ROUNDINGS, *OVERFLOWS])
+                choose(f"precision.{variable}", word, [*ROUNDINGS, *OVERFLOWS, SYMMETRIC])
                 raise InputError(f"precision.{variable} = {text!r}: lsb-stochastic rounds updates of weights only")
-        return Landing(_format(variable, words[0]), ROUNDINGS[rounding], OVERFLOWS[overflow])
+        form = _format(variable, words[0])
+        if symmetric and (overflow == "wrap" or not form.signed):
+            raise InputError(f"precision.{variable} = {text!r}: only a signed range that saturates can be symmetric")
+        return Landing(form, ROUNDINGS[rounding], OVERFLOWS[overflow], symmetric)
 
     @classmethod
     def from_dict(cls, options: Mapping[str, Any]) -> Precision:
@@ -253,10 +307,13 @@ class Precision:
 
     def options(self) -> dict[str, Any]:
         """Return the settings as plain data; :meth:`from_dict` reads them back."""
+        if self.name == CHIP:
+            return {"preset": CHIP, **self.formats, **{key: getattr(self, key) for key in self.given}}
         if not self.is_fixed:
             return {"preset": self.name}
         hidden = dict(self.hidden) if isinstance(self.hidden, Mapping) else self.hidden
-        settings = {key: getattr(self, key) for key in _SETTINGS if key != "hidden"}
+        plain = {key: getattr(self, key) for key in _SETTINGS if key != "hidden"}
+        settings = {k: v for k, v in plain.items() if k not in _LATER or v != _SETTINGS[k]}
         settings["update_rounding"] = self.update_rounding or self.rounding
         out: dict[str, Any] = {"name": self.name, **self.formats, **settings}
         return out if hidden is None else {**out, "hidden": hidden}
@@ -264,8 +321,11 @@ class Precision:
 
 _SETTINGS: dict[str, Any] = {
     "rounding": "nearest", "update_rounding": None, "overflow": "saturate", "accumulator": "exact", "hidden": None,
-    "decay_bits": 14, "rate_bits": 8, "noise": "element", "random_bits": 16,
+    "decay_bits": 14, "rate_bits": 8, "noise": "element", "random_bits": 16, "trace_signs": "signed",
+    "state_decay": "together",
 }  # fmt: skip
+_LATER = ("trace_signs", "state_decay")
+"""Settings that descriptions name only where they are used, so that those of older runs stay what they were."""
 
 
 def _format(variable: str, text: str) -> QFormat:

@@ -59,12 +59,14 @@ def prove(numbers: FixedGrid) -> Widths:
     """
     used = used_variables(numbers)
     widest = max((numbers.landings[v].format.width + (not numbers.landings[v].format.signed), v) for v in used)
+    if numbers.parts:  # the negative of the lowest code is stored, too
+        widest = max(widest, *((numbers.landings[v].format.width + 1, v) for v in (numbers.sent, "input")))
     hidden = [h.width for g in "AWB" if (h := numbers.precision.hidden_format(g)) is not None]
     if widest[0] > 32:
         name = widest[1]
         raise InputError(
-            f"precision.{name} = {numbers.landings[name].format}: a stored variable without a sign may have 31 bits "
-            f"at most; take one bit less"
+            f"precision.{name} = {numbers.landings[name].format}: a stored variable without a sign, or one that is "
+            f"filtered in two traces, may have 31 bits at most; take one bit less"
         )
     storage = np.dtype(np.int16 if max([widest[0], *hidden]) <= 16 else np.int32)
     formats = [numbers.landings[v].format for v in used if v in WEIGHTS]
@@ -114,6 +116,8 @@ def used_variables(numbers: FixedGrid) -> list[str]:
     """Return the variables that this rule and storage store."""
     setting = numbers.setting
     out = ["current", "state", "readout", "error", "input", "A", "W", "B", "feedback", "step_A", "step_W", "step_B"]
+    if numbers.sends:
+        out.append("message")
     if setting.factored:
         out += ["coupling", "factor_W", "factor_B", "trace", "input_trace"]
     else:
@@ -163,11 +167,11 @@ def bounds(numbers: FixedGrid) -> list[Bound]:
     blends = [("state", "keep", "state", "gain", "current")]
     if "trace" in used:
         if isinstance(setting.rule, TruncatedBPTT):
-            add("trace", "gain·state", c["gain"] * largest("state"))
+            add("trace", f"gain·{numbers.sent}", c["gain"] * largest(numbers.sent))
             add("input_trace", "gain·input", c["gain"] * largest("input"))
         else:
             blends += [
-                ("trace", "decay", "trace", "gain", "state"),
+                ("trace", "decay", "trace", "gain", numbers.sent),
                 ("input_trace", "decay", "input_trace", "gain", "input"),
             ]
     if "back_current" in used:
@@ -179,12 +183,14 @@ def bounds(numbers: FixedGrid) -> list[Bound]:
     if "trace_decay" in used:
         row = grid[at.TRACE_DECAY]
         add("trace_decay", "keep + gain·W", (c["keep"] << int(row[at.LIFT_0])) + c["gain"] * largest("W"))
-        for name, y in (("eligibility", "state"), ("input_eligibility", "input")):
+        for name, y in (("eligibility", numbers.sent), ("input_eligibility", "input")):
             row = grid[ROWS[name]]
             size = ((largest("trace_decay") * largest(name)) << int(row[at.LIFT_0])) + (
                 c["gain"] << int(row[at.LIFT_1])
             ) * largest(y)
             add(name, f"trace_decay·{name} + gain·{y}", size)
+    if numbers.sends:
+        add("message", "state", largest("state"))
     if setting.loss == "squared-error":
         add("error", "readout - target", 2 * largest("readout"))
     elif not 0 <= numbers.frac("error") <= 28:
@@ -197,14 +203,15 @@ def bounds(numbers: FixedGrid) -> list[Bound]:
         terms_of = setting.lanes if group == "A" else setting.terms
         hidden = numbers.precision.hidden_format(group)
         stored = max(largest(numbers.plastic(group)), -hidden.lo if hidden else 0)
-        if setting.training.update == "online":
+        if not setting.training.sums:
             add(f"step_{group}", f"rate_{group}·{source}", rate * largest(source))
             add(group, f"step_{group}·{pre}", terms_of * largest(f"step_{group}") * largest(pre), stored)
         else:
-            size = setting.longest * terms_of * largest(source) * largest(pre)
+            steps = setting.longest if setting.training.update == "episode" else setting.training.update_every
+            size = steps * terms_of * largest(source) * largest(pre)
             size *= max(rate, 1)  # the sum itself must fit too
             if size.bit_length() + 1 > WIDE:
-                add(group, f"rate_{group}·Σ {source}·{pre} over {setting.longest} steps", size, stored)
+                add(group, f"rate_{group}·Σ {source}·{pre} over {steps} steps", size, stored)
     return out
 
 

@@ -30,6 +30,8 @@ class Sizes(NamedTuple):
     """Steps of the longest episode."""
     sparse: SparseLayout | None = None
     """Which recurrent synapses exist; None for all."""
+    parts: bool = False
+    """Whether signed activity is filtered in two traces without a sign."""
 
 
 BLOCK = 32
@@ -39,7 +41,11 @@ Kernel = tuple[Callable[..., int], Any]
 
 def _rflo(rule: RFLO, z: Zeros, s: Sizes) -> Kernel:
     kernel = rflo_factored if rule.storage == "factored" else rflo_dense
-    return kernel, Traces(z("trace", (s.lanes, s.n_rec)), z("trace", (s.lanes, s.n_in)))
+    rows = 2 * s.lanes if s.parts else 0
+    return kernel, Traces(
+        z("trace", (s.lanes, s.n_rec)), z("trace", (s.lanes, s.n_in)), z("trace", (rows, s.n_rec)),
+        z("trace", (rows, s.n_in)), z("state", (rows, s.n_rec)), z("state", (rows, s.n_in)),
+    )  # fmt: skip
 
 
 def _tbptt(rule: TruncatedBPTT, z: Zeros, s: Sizes) -> Kernel:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import platform
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from functools import cache
 from importlib import metadata
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,6 +31,9 @@ from neurolrnn.run import Run, describe
 from neurolrnn.schedule import Piece, Schedule, step_weights
 from neurolrnn.tasks.base import Task
 from neurolrnn.training import Training, check_rule, choose_precision
+
+if TYPE_CHECKING:
+    from neurolrnn.chip_limits import Applied
 
 DIVERGED_AT = 1e4
 """A run has diverged when an output exceeds this times the largest target (or 1)."""
@@ -62,7 +65,9 @@ def simulate(
     ranges: bool = False,
     horizon: int | Literal["inf"] | None = None,
     seed: int = 0,
+    update_every: int = 1,
     chip: str | None = None,
+    assume: Iterable[str] = (),
     progress: bool = True,
     checkpoint: str | Path | None = None,
     resume: Run | None = None,
@@ -80,12 +85,18 @@ def simulate(
         How: :class:`RFLO`, :class:`TruncatedBPTT`, :class:`EProp`, :class:`RTRL` or :class:`BPTT`.
     precision : Precision, optional
         Numbers it is calculated with; default float32, and float64 for ``update="expected"``.
-    learning_rate, update, epochs, batch, loss_steps, momentum, clamp, learn, shuffle, records, ranges, horizon
+    learning_rate, update, epochs, batch, loss_steps, momentum, clamp, learn, shuffle, records, ranges, horizon,\
+    update_every
         See :class:`Training`, which can be given whole as ``training`` instead.
     seed : int
         Seeds the random feedback and the order of the sequences.
     chip : str, optional
-        Chip whose limits are applied. No chip model is part of this version, so only None is accepted.
+        Chip under whose limits it runs, such as ``"reckon"``, or the path of a sheet of your own: formats, rounding,
+        overflow, accumulator and traces are taken from the sheet, and a run that the chip cannot host is refused.
+        ``precision`` may then be ``Precision("chip", ...)`` with some options of your own, or a whole one that must lie
+        within the chip's.
+    assume : iterable of str
+        Limits of the chip that are lifted, ``"payload.bits"``, or set, ``"state.bits=16"``; the run records them.
     progress : bool
         Show a progress bar on stderr.
     checkpoint : path, optional
@@ -103,7 +114,7 @@ def simulate(
     Raises
     ------
     InputError
-        If network, task, rule and settings do not go together.
+        If network, task, rule and settings do not go together, or the chip cannot host them.
     Divergence
         If an output grows beyond 10⁴ times the largest target or is not a number; its ``run`` holds everything
         up to there.
@@ -112,13 +123,19 @@ def simulate(
         training = Training(
             learning_rate=learning_rate, update=update, epochs=epochs, batch=batch, loss_steps=loss_steps,  # type: ignore[arg-type]
             momentum=momentum, clamp=clamp, learn=tuple(learn), shuffle=shuffle, records=records,
-            ranges=ranges, horizon=horizon,
+            ranges=ranges, horizon=horizon, update_every=update_every,
         )  # fmt: skip
-    if chip is not None:
-        raise InputError(f"chip = {chip!r}: this version holds no chip models; leave it out")
     check_rule(rule, training)
+    applied: Applied | None = None
+    if chip is not None:
+        from neurolrnn.chip_limits import apply  # reads chip sheets: only when they are needed
+
+        applied = apply(chip, net, task, rule, precision, training, seed, assume)
+        precision = applied.precision
+    elif assume:
+        raise InputError(f"assume = {assume!r} lifts limits of a chip, and none is given; say which: chip = 'reckon'")
     precision = choose_precision(precision, training)
-    session = Session(net, task, rule, precision, training, seed)
+    session = Session(net, task, rule, precision, training, seed, applied)
     if resume is not None:
         session.resume(resume)
     return session.go(progress, None if checkpoint is None else Path(checkpoint), stop_at)
@@ -145,11 +162,15 @@ class Session:
     """The state of one run while it learns."""
 
     def __init__(
-        self, net: Network, task: Task, rule: Rule, precision: Precision, training: Training, seed: int
-    ) -> None:
+        self, net: Network, task: Task, rule: Rule, precision: Precision, training: Training, seed: int,
+        applied: Applied | None = None,
+    ) -> None:  # fmt: skip
         began = time.perf_counter()
         self.task, self.training = task, training
+        self.applied = applied
         self.experiment = describe(net, task, rule, precision, training, seed)
+        if applied is not None:
+            self.experiment |= applied.keys()
         data = task.train
         self.schedule = Schedule(
             data, epochs=training.epochs, batch=training.batch, shuffle=training.shuffle, seed=seed
@@ -303,7 +324,7 @@ class Session:
     def result(self, status: str, message: str) -> Run:
         """Return what has happened so far."""
         began = time.perf_counter()
-        engine, warnings = self.engine, self._clipped()
+        engine, warnings = self.engine, [*(self.applied.warnings if self.applied else ()), *self._clipped()]
         try:
             network = engine.network()
         except FloatingPointError:
@@ -331,11 +352,18 @@ class Session:
             versions=package_versions(),
             timing=timing,
             saturation=self.numbers.counters() if self.numbers else None,
-            numerics=self.numbers.report() if self.numbers else None,
+            numerics=self._numerics(),
             state={**engine.state(), "sums": self.sums.copy()},
             position={"step": self.step, "total_steps": self.schedule.total},
             basis=engine.basis.describe(),
         )
+
+    def _numerics(self) -> dict[str, Any] | None:
+        """Return every format that is really used, and what a chip decided."""
+        if self.numbers is None and self.applied is None:
+            return None
+        found = self.numbers.report() if self.numbers else {}
+        return {**found, "chip": self.applied.report()} if self.applied else found
 
     def _clipped(self) -> list[str]:
         """Say which given values lay outside their format."""

@@ -46,6 +46,9 @@ class Training:
         ``"online"`` updates at every step, ``"episode"`` once after the sequences of a batch. ``"expected"`` makes the
         updates that a teacher-student task gives on average, in float64: one per step, the mean over the steps of a
         sequence; with ``loss_steps="final"`` one per sequence.
+    update_every : int
+        Of online updates: steps whose updates are summed before one is made, as the learning epochs of chips do. Steps
+        are counted over the whole run, so what the last incomplete epoch has summed is not learned.
     epochs : int
         How often the training sequences are seen.
     batch : int
@@ -87,6 +90,7 @@ class Training:
     records: int = 50
     ranges: bool = False
     horizon: int | Literal["inf"] | None = None
+    update_every: int = 1
 
     def __post_init__(self) -> None:
         def put(name: str, value: Any) -> None:
@@ -106,7 +110,7 @@ class Training:
             put("learning_rate", _rate("learning_rate", self.learning_rate))
         choose("update", self.update, UPDATES)
         choose("loss_steps", self.loss_steps, LOSS_STEPS)
-        for name in ("epochs", "batch", "records"):
+        for name in ("epochs", "batch", "records", "update_every"):
             put(name, positive_integer(name, getattr(self, name)))
         put("momentum", real_number("momentum", self.momentum, at_least=0.0, below=1.0))
         if isinstance(self.clamp, Mapping):
@@ -117,12 +121,21 @@ class Training:
             if not isinstance(getattr(self, name), bool):
                 raise InputError(f"{name} = {getattr(self, name)!r}; true or false is needed")
         put("horizon", _horizon(self.horizon))
+        if self.update != "online" and self.update_every != 1:
+            raise InputError(
+                f"update_every = {self.update_every} belongs to update = 'online', not to {self.update!r}; leave it out"
+            )
         if self.update == "expected" and self.ranges:
             raise InputError("ranges = True: an expected run has no inputs and states whose ranges there would be")
         if self.update != "expected" and self.horizon is not None:
             raise InputError(
                 f"horizon = {self.horizon!r} belongs to update = 'expected', not to {self.update!r}; leave it out"
             )
+
+    @property
+    def sums(self) -> bool:
+        """Whether updates are summed over several steps before one is made."""
+        return self.update == "episode" or self.update_every > 1
 
     @property
     def rates(self) -> dict[str, float]:
@@ -156,6 +169,7 @@ class Training:
             "records": self.records,
             "ranges": self.ranges,
             **({"horizon": self.horizon} if self.update == "expected" else {}),
+            **({"update_every": self.update_every} if self.update_every != 1 else {}),
         }
 
 

@@ -49,6 +49,10 @@ def spec_of(numbers: FixedNumbers) -> dict[str, Any]:
         "rounding": {k: x.rounding.label for k, x in landings.items()},
         "overflow": {k: x.overflow.label for k, x in landings.items()},
         "clamp": dict(numbers.clamps),
+        "symmetric": [k for k, x in landings.items() if x.symmetric],
+        "sends": numbers.sends,
+        "trace_signs": numbers.precision.trace_signs,
+        "state_decay": numbers.precision.state_decay,
         "accumulator": None if declared is None else (declared[0], declared[1].label),
         "noise": numbers.precision.noise,
         "random_bits": numbers.precision.random_bits,
@@ -96,6 +100,7 @@ def compare(case: Case) -> int:
         spec_of(numbers), weights, [(x[a:b], goal[a:b], mask[a:b]) for a, b in ends], case.oracle_rule,
         tau=getattr(case.rule, "steps", 1), loss=case.loss, update=case.training.update, learn=case.training.learn,
         batch=case.training.batch, epochs=case.training.epochs,
+        every=case.training.update_every,
         exists=None if case.network.sparse is None else case.network.sparse.mask.tolist(),
     )  # fmt: skip
     compared = 0
@@ -139,8 +144,13 @@ def formats(draw: Any, widths: tuple[int, int], unsigned: bool = False) -> str:
 
 
 @st.composite
-def cases(draw: Any, name: str, wide: bool = False, largest: int = 12, sparse: bool = False) -> Case:
-    """Draw a run of rule ``name``; ``wide`` asks for formats of more than 16 bits, ``sparse`` for missing synapses."""
+def cases(
+    draw: Any, name: str, wide: bool = False, largest: int = 12, sparse: bool = False, chips: bool = False
+) -> Case:
+    """Draw a run of rule ``name``; ``wide`` asks for formats of more than 16 bits, ``sparse`` for missing synapses.
+
+    ``chips`` draws what chips do besides: messages, paired traces, decays apart, symmetric ranges, epochs.
+    """
     widths = (17, 26) if wide else (4, 16)
     short = not wide and draw(st.integers(0, 3)) == 0  # weights that are held in 8 bits
     weights = ("weight", "feedback", "factor", "A")
@@ -172,6 +182,16 @@ def cases(draw: Any, name: str, wide: bool = False, largest: int = 12, sparse: b
         "noise": draw(st.sampled_from(("element", "shared", "lfsr"))),
         "random_bits": draw(st.sampled_from((1, 4, 8, 16, 32))),
     }
+    every = 1
+    if chips:
+        every = draw(st.sampled_from((1, 1, 2, 3, 7)))
+        options["state_decay"] = draw(st.sampled_from(("together", "apart")))
+        if draw(st.booleans()):
+            options["message"] = draw(formats((2, 10)))
+        if "wrap" not in options["state"] and options["overflow"] == "saturate":
+            options["state"] += draw(st.sampled_from(("", " symmetric")))
+        if name.startswith("rflo") and draw(st.booleans()):
+            options |= {"trace_signs": "pair", "trace": draw(st.sampled_from(("u4.8", "u2.5 stochastic", "u3.6 wrap")))}
     n, m, o = draw(st.integers(1, largest)), draw(st.integers(1, 3)), draw(st.integers(1, 3))
     loss = draw(st.sampled_from(("squared-error", "cross-entropy")))
     if loss == "cross-entropy":
@@ -201,7 +221,7 @@ def cases(draw: Any, name: str, wide: bool = False, largest: int = 12, sparse: b
     learn = draw(st.sampled_from((("A", "W", "B"), ("A", "W", "B"), ("W",), ("A", "B"))))
     training = Training(
         learning_rate={"A": 0.3, "W": draw(st.sampled_from((0.7, 0.1, 0.01))), "B": 0.2},
-        update=draw(st.sampled_from(("online", "online", "episode"))),
+        update="online" if every > 1 else draw(st.sampled_from(("online", "online", "episode"))), update_every=every,
         batch=draw(st.integers(1, 3)), epochs=draw(st.integers(1, 2)), learn=learn, shuffle=False,
         clamp=draw(st.sampled_from((None, None, 0.5))),
     )  # fmt: skip

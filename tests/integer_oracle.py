@@ -20,6 +20,7 @@ Spec = dict[str, Any]
 ROWS = (
     "current", "state", "readout", "error", "signal", "trace", "input_trace", "rate_A", "rate_W", "rate_B",
     "A", "W", "B", "coupling", "eligibility", "input_eligibility", "trace_decay", "back_current", "back_signal",
+    "message",
 )  # fmt: skip
 VARIABLES = {name: number for number, name in enumerate(ROWS)}
 ROW_OF = {"step_A": "rate_A", "step_W": "rate_W", "step_B": "rate_B", "M": "W", "N": "B"}
@@ -213,7 +214,20 @@ class Landings:
         """Round v · 2^-f once and let it rest in the variable."""
         fmt = self.formats[name]
         code = self.rounded(name, v, f - fmt.frac_bits, element, t)
-        return self.rest(name, code, fmt.lo, fmt.hi, self.spec["overflow"][name])
+        return self.rest(name, code, self.lowest(name), fmt.hi, self.spec["overflow"][name])
+
+    def lowest(self, name: str) -> int:
+        """Return the lowest code that is stored: a symmetric range leaves out the lowest of its format."""
+        fmt = self.formats[name]
+        return -fmt.hi if name in self.spec.get("symmetric", ()) else fmt.lo
+
+    def land_apart(self, name: str, kept: int, f_kept: int, added: int, f_added: int, element: int) -> int:
+        """Round the kept part by itself, and add the other, floored."""
+        fmt = self.formats[name]
+        code = self.rounded(name, kept, f_kept - fmt.frac_bits, element) + shift_round(
+            added, f_added - fmt.frac_bits, "floor"
+        )
+        return self.rest(name, code, self.lowest(name), fmt.hi, self.spec["overflow"][name])
 
     def accumulate(self, name: str, products: Iterable[int]) -> int:
         """Return the sum of aligned products, which a declared width bounds after every one."""
@@ -259,6 +273,7 @@ class Network:
 
     def __init__(self, spec: Spec, weights: dict[str, Any], factored: bool) -> None:
         self.spec, self.at, self.factored = spec, Landings(spec), factored
+        self.sent = "message" if spec.get("sends") else "state"
         self.w: dict[str, Matrix] = {k: unbounded(weights[k]) for k in "AWB"}
         self.R = None if weights.get("R") is None else unbounded(weights["R"])
         self.n, self.n_in, self.n_out = len(self.w["W"]), len(self.w["B"][0]), len(self.w["A"])
@@ -267,17 +282,19 @@ class Network:
             for k, columns in (("M", self.n), ("N", self.n_in)):
                 given = weights.get(k)
                 self.w[k] = zeros(self.n_out, columns) if given is None else unbounded(given)
-        self.h: Matrix = []
+        self.h: Matrix = []  # what units send
+        self.own: Matrix = []  # the state they keep
         self.y: Matrix = []
 
     def start(self, lanes: int) -> None:
         self.lanes = lanes
         self.h, self.y = zeros(lanes, self.n), zeros(lanes, self.n_out)
+        self.own = zeros(lanes, self.n)
 
     def fractions_of_current(self) -> tuple[int, int]:
         """Return the fraction bits of the sum that lands in `current`, and those of W h before it is aligned."""
         f = self.at.f
-        f_W = f("W") + f("state")
+        f_W = f("W") + f(self.sent)
         f_R = f("feedback") + f("coupling") if self.factored else f_W
         return max(f_W, f("B") + f("input"), f_R), f_W
 
@@ -288,7 +305,7 @@ class Network:
         for b in range(self.lanes):
             z: Vector = []
             if self.factored:
-                f_M, f_N = f("M") + f("state"), f("N") + f("input")
+                f_M, f_N = f("M") + f(self.sent), f("N") + f("input")
                 f_z = max(f_M, f_N)
                 for k in range(self.n_out):
                     products = dot(w["M"][k], self.h[b], f_z - f_M) + dot(w["N"][k], x[b], f_z - f_N)
@@ -306,12 +323,18 @@ class Network:
             h = []
             for i in range(n):
                 f_kept, f_new = f("decay") + f("state"), f("decay") + f("current")
-                v, f_v = two_terms(keep * self.h[b][i], f_kept, gain * u[i], f_new)
+                if self.spec.get("state_decay") == "apart":
+                    h.append(at.land_apart("state", keep * self.own[b][i], f_kept, gain * u[i], f_new, b * n + i))
+                    continue
+                v, f_v = two_terms(keep * self.own[b][i], f_kept, gain * u[i], f_new)
                 h.append(at.land("state", v, f_v, b * n + i))
+            self.own[b] = h
+            if self.sent == "message":
+                h = [at.land("message", a, f("state"), b * n + i) for i, a in enumerate(h)]
             self.h[b] = h
             for k in range(self.n_out):
                 total = at.accumulate("readout", dot(w["A"][k], h))
-                self.y[b][k] = at.land("readout", total, f("A") + f("state"), b * self.n_out + k)
+                self.y[b][k] = at.land("readout", total, f("A") + f(self.sent), b * self.n_out + k)
 
 
 def run_forward(spec: Spec, weights: dict[str, Any], data: Sequence[Lane], batch: int = 1) -> list[Matrix]:
@@ -360,7 +383,7 @@ class Learner(Network):
 
     def __init__(
         self, spec: Spec, weights: dict[str, Any], rule: str, tau: int, loss: str, update: str, learn: Sequence[str],
-        exists: Sequence[Sequence[bool]] | None = None,
+        exists: Sequence[Sequence[bool]] | None = None, every: int = 1,
     ) -> None:  # fmt: skip
         super().__init__(spec, weights, rule == "rflo-factored")
         self.exists = exists
@@ -374,6 +397,8 @@ class Learner(Network):
             shift = fmt.frac_bits - self.at.f(self.stored[k])
             self.hidden[k] = [[code << shift for code in row] for row in self.w[self.stored[k]]]
         self.dead_updates = dict.fromkeys("AWB", 0)
+        self.every = every
+        self.clear_sums()
 
     def start(self, lanes: int) -> None:
         super().start(lanes)
@@ -384,6 +409,11 @@ class Learner(Network):
         self.L = zeros(lanes, self.n)
         self.E = [zeros(self.n, self.n) for _ in range(lanes)]
         self.E_in = [zeros(self.n, self.n_in) for _ in range(lanes)]
+        self.parts = {"trace": zeros(2 * lanes, self.n), "input_trace": zeros(2 * lanes, self.n_in)}
+        if self.every == 1:  # an epoch of several steps goes on over the ends of sequences
+            self.clear_sums()
+
+    def clear_sums(self) -> None:
         self.G = {k: zeros(len(self.w[s]), len(self.w[s][0])) for k, s in self.stored.items()}
 
     def put_to_rest(self, b: int) -> None:
@@ -391,7 +421,7 @@ class Learner(Network):
         f_u, f_W = self.fractions_of_current()
         for i in range(self.n):
             self.at.accumulate("current", dot(self.w["W"][i], self.h[b], f_u - f_W))
-        self.h[b] = [0] * self.n
+        self.h[b], self.own[b] = [0] * self.n, [0] * self.n
         self.E[b], self.E_in[b] = zeros(self.n, self.n), zeros(self.n, self.n_in)
 
     def step(self, x: Matrix, target: Matrix, mask: Vector) -> None:
@@ -409,7 +439,7 @@ class Learner(Network):
         if self.rule == "tbptt":
             self.carry_back()
         for group in self.learn:
-            if self.update == "online":
+            if self.update == "online" and self.every == 1:
                 self.online(group)
             else:
                 self.gather(group)
@@ -422,10 +452,13 @@ class Learner(Network):
 
     def traces(self, x: Matrix) -> None:
         at, f, gain = self.at, self.at.f, self.spec["gain"]
+        if self.spec.get("trace_signs") == "pair":
+            self.paired_traces(x)
+            return
         slot = (self.k - 1) % self.slots
         for b in range(self.lanes):
             for name, trace, now, f_now in (
-                ("trace", self.p[slot * self.lanes + b], self.h[b], f("state")),
+                ("trace", self.p[slot * self.lanes + b], self.h[b], f(self.sent)),
                 ("input_trace", self.q[slot * self.lanes + b], x[b], f("input")),
             ):
                 for j, a in enumerate(now):
@@ -437,6 +470,22 @@ class Learner(Network):
                     # a trace is an activity, lane · n + j, in the ring of truncated BPTT too.
                     trace[j] = at.land(name, v, f_v, b * len(now) + j)
 
+    def paired_traces(self, x: Matrix) -> None:
+        """Filter positive and negative activity apart, elements of lanes b and lanes + b; a trace is the difference."""
+        at, f, lanes = self.at, self.at.f, self.lanes
+        for name, trace, now, f_now in (
+            ("trace", self.p, self.h, f(self.sent)),
+            ("input_trace", self.q, x, f("input")),
+        ):
+            parts = self.parts[name]
+            for row, sign in ((b + side * lanes, 1 - 2 * side) for side in (0, 1) for b in range(lanes)):
+                for j, a in enumerate(now[row % lanes]):
+                    kept, new = self.spec["decay"] * parts[row][j], self.spec["gain"] * max(0, sign * a)
+                    v, f_v = two_terms(kept, f("decay") + f(name), new, f("decay") + f_now)
+                    parts[row][j] = at.land(name, v, f_v, row * len(now[0]) + j)
+            for b in range(lanes):
+                trace[b] = [plus - minus for plus, minus in zip(parts[b], parts[lanes + b], strict=True)]
+
     def eligibilities(self, x: Matrix) -> None:
         at, f, gain, f_decay = self.at, self.at.f, self.spec["gain"], self.at.f("decay")
         d = []
@@ -446,7 +495,7 @@ class Learner(Network):
             d.append(at.land("trace_decay", v, f_v, i))
         for b in range(self.lanes):
             for group, name, E, now, f_now in (
-                ("W", "eligibility", self.E[b], self.h[b], f("state")),
+                ("W", "eligibility", self.E[b], self.h[b], f(self.sent)),
                 ("B", "input_eligibility", self.E_in[b], x[b], f("input")),
             ):
                 if group not in self.learn:
@@ -511,7 +560,7 @@ class Learner(Network):
         pre).
         """
         if group == "A":
-            return self.eps, "error", lambda b, k, i: self.h[b][i], "state"
+            return self.eps, "error", lambda b, k, i: self.h[b][i], self.sent
         if self.rule == "eprop":
             if group == "W":
                 return self.L, "signal", lambda b, i, j: self.E[b][i][j], "eligibility"
@@ -563,7 +612,7 @@ class Learner(Network):
             order = [(i, j, j * len(w) + i) for j in pres for i in posts if name == "B" or self.synapse(i, j)]
         else:
             order = [(i, j, i * len(w[0]) + j) for i in posts for j in pres]
-        lo, hi = landed_fmt.lo, landed_fmt.hi
+        lo, hi = landed_fmt.lo, landed_fmt.hi  # symmetric weights are not part of this oracle
         if clamp is not None:
             # A clamp is in codes of what it bounds: the hidden weight where there is one.
             lo, hi, how = max(lo, -clamp), min(hi, clamp), "saturate"
@@ -579,7 +628,7 @@ class Learner(Network):
 def train(
     spec: Spec, weights: dict[str, Any], data: Sequence[Lane], rule: str, *, tau: int = 1,
     loss: str = "squared-error", update: str = "online", learn: Sequence[str] = ("A", "W", "B"), batch: int = 1,
-    epochs: int = 1, exists: Sequence[Sequence[bool]] | None = None,
+    epochs: int = 1, exists: Sequence[Sequence[bool]] | None = None, every: int = 1,
 ) -> Result:  # fmt: skip
     """Train on the sequences in the order given, `batch` at a time; feedback is symmetric where weights["R"] is None.
 
@@ -588,7 +637,7 @@ def train(
     """
     if rule not in RULES or loss not in ("squared-error", "cross-entropy") or update not in ("online", "episode"):
         raise ValueError((rule, loss, update))
-    net = Learner(spec, weights, rule, tau, loss, update, learn, exists)
+    net = Learner(spec, weights, rule, tau, loss, update, learn, exists, every)
     result = Result(net.w["A"], net.w["W"], net.w["B"], net.w.get("M"), net.w.get("N"), net.hidden)
     data = [(unbounded(x), unbounded(goal), [int(m) for m in mask]) for x, goal, mask in data]
     for _ in range(epochs):
@@ -607,6 +656,9 @@ def train(
                 net.step(x, target, mask)
                 if update == "episode" and s == longest - 1:
                     net.end_episode()
+                if every > 1 and (net.at.t + 1) % every == 0:
+                    net.end_episode()
+                    net.clear_sums()
                 result.h.append(deepcopy(net.h))
                 result.y.append(deepcopy(net.y))
                 net.at.t += 1

@@ -119,6 +119,7 @@ class Register:
     analogue: Fact[bool] = sheet.flag("whether it is a voltage or current, and has no bits")
     bits: Fact[int] = sheet.bits("width, sign included", 128)
     signed: Fact[bool] = sheet.flag("whether it can be negative")
+    symmetric: Fact[bool] = sheet.flag("whether saturation leaves out the lowest code, so that both ends are as far")
     overflow: Fact[str] = sheet.choice("what a result beyond the range does", *OVERFLOWS)
 
 

@@ -14,6 +14,7 @@ from neurolrnn_kernels.arithmetic import (
     land,
     matvec,
     matvec_ahead,
+    scale,
     within,
 )
 from neurolrnn_kernels.jit import kernel, part
@@ -35,6 +36,7 @@ def gather(data: Any, s: int, lane: Any) -> bool:
             lane.weight[b] = 0
             for i in range(lane.h.shape[1]):  # or an unstable network would go on growing in here
                 lane.h[b, i] = 0
+                lane.own[b, i] = 0
                 lane.drive[b, i] = 0
         else:
             for i in range(lane.x.shape[1]):
@@ -50,6 +52,7 @@ def gather(data: Any, s: int, lane: Any) -> bool:
 def rest(lane: Any) -> None:
     """Set the network to its state before a sequence, h = 0."""
     clear(lane.h)
+    clear(lane.own)
     clear(lane.drive)
 
 
@@ -91,7 +94,9 @@ def forward(net: Any, c: Any, grid: Any, lane: Any, t: int, ahead: int) -> None:
         land(grid[at.COUPLING], lane.work, lane.z, lane.acc_out, t)
         matvec(grid[at.CURRENT], lane.work, 2, lane.drive, net.R, lane.z)
     land(grid[at.CURRENT], lane.work, lane.u, lane.drive, t)
-    blend(grid[at.STATE], lane.work, lane.h, c.keep, lane.h, c.gain, lane.u, t)
+    blend(grid[at.STATE], lane.work, lane.own, c.keep, lane.own, c.gain, lane.u, t)
+    if c.sends != 0:  # units hear each other in a format of its own; otherwise lane.own is lane.h
+        scale(grid[at.MESSAGE], lane.work, lane.h, c.sends, lane.own, t)
     clear(lane.acc_out)
     inner(grid[at.READOUT], 0, lane.acc_out, net.A, lane.h)
     land(grid[at.READOUT], lane.work, lane.y, lane.acc_out, t)

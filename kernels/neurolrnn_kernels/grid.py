@@ -12,10 +12,12 @@ from numpy.typing import NDArray
 VARIABLES = (
     "current", "state", "readout", "error", "signal", "trace", "input_trace", "rate_A", "rate_W", "rate_B",
     "A", "W", "B", "coupling", "eligibility", "input_eligibility", "trace_decay", "back_current", "back_signal",
+    "message",
 )  # fmt: skip
 (
     CURRENT, STATE, READOUT, ERROR, SIGNAL, TRACE, INPUT_TRACE, RATE_A, RATE_W, RATE_B,
     A, W, B, COUPLING, ELIGIBILITY, INPUT_ELIGIBILITY, TRACE_DECAY, BACK_CURRENT, BACK_SIGNAL,
+    MESSAGE,
 ) = range(len(VARIABLES))  # fmt: skip
 
 FIELDS = (
@@ -23,14 +25,14 @@ FIELDS = (
     "key", "stride", "random_bits", "lfsr",
     "lift_0", "lift_1", "lift_2", "block_0", "block_1", "block_2", "accumulator", "acc_lo", "acc_hi",
     "visible_shift", "visible_lo", "visible_hi", "loss_frac",
-    "events", "acc_events", "dead", "updates",
+    "events", "acc_events", "dead", "updates", "apart",
 )  # fmt: skip
 (
     SHIFT, ROUNDING, OVERFLOW, LO, HI, FRAC,
     KEY, STRIDE, RANDOM_BITS, LFSR,
     LIFT_0, LIFT_1, LIFT_2, BLOCK_0, BLOCK_1, BLOCK_2, ACCUMULATOR, ACC_LO, ACC_HI,
     VISIBLE_SHIFT, VISIBLE_LO, VISIBLE_HI, LOSS_FRAC,
-    EVENTS, ACC_EVENTS, DEAD, UPDATES,
+    EVENTS, ACC_EVENTS, DEAD, UPDATES, APART,
 ) = range(len(FIELDS))  # fmt: skip
 
 FEWEST_TERMS, MOST_TERMS = 4, 64

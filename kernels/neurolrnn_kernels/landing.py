@@ -161,20 +161,34 @@ def fitted(k: Rest, x: Any, loop: str = ANY, limits: Any = None) -> Any:
 
 
 def settle(
-    m: Any, v: Any, out: Any, t: Any, I: str, exact: Callable[[Any], Callable[[Any], Any]], rows: Any = None
-) -> None:
-    """Land rows of ``out``, all or from one to another: ``exact(j)(i)`` gives row j from column i on."""
+    m: Any, v: Any, out: Any, t: Any, I: str, exact: Callable[[Any], Callable[[Any], Any]], rows: Any = None,
+    added: Callable[[Any], Callable[[Any], Any]] | None = None,
+) -> None:  # fmt: skip
+    """Land rows of ``out``, all or from one to another: ``exact(j)(i)`` gives row j from column i on.
+
+    Numbers of ``added`` are added before the rounding, or after it, floored, where the row's field ``apart`` asks so.
+    """
     n = out.shape[-1]
     first, last = rows or (0, out.shape[0] if len(out.shape) > 1 else 1)
     k = Rest(m, v, t, I)
+    whole = m.element(v, at.APART) == 0 if added else None
 
     def loop(which: str) -> None:
         def row(j: Any) -> None:
-            numbers = exact(j)
+            numbers, others = exact(j), added(j) if added else None
 
             def one(i: Any) -> None:
                 where = j * n + i
-                m.store(out, where, fitted(k, rounded(k, numbers(i), where, which), which))
+                u = numbers(i)
+                if others is None:
+                    c = rounded(k, u, where, which)
+                elif which != ANY:
+                    c = rounded(k, u + others(i), where, which)
+                else:
+                    x = others(i)
+                    after = m.select(whole, 0, (x << k.up) >> k.down)
+                    c = rounded(k, u + m.select(whole, x, 0), where, which) + after
+                m.store(out, where, fitted(k, c, which))
 
             m.columns(n, one)
 
@@ -186,7 +200,7 @@ def settle(
         else:
             loop(ANY)
 
-    m.either(k.simple, lambda: loop(SIMPLE), other)
+    m.either(k.simple if whole is None else k.simple & whole, lambda: loop(SIMPLE), other)
     k.done()
 
 
@@ -199,11 +213,14 @@ def land_sums(m: Any, v: Any, out: Any, acc: Any, t: Any) -> None:
 
 @traced
 def land_blend(m: Any, v: Any, work: Any, out: Any, keep: Any, x: Any, gain: Any, y: Any, t: Any) -> None:
-    """Land ``keep x + gain y`` in ``out``."""
+    """Land ``keep x + gain y`` in ``out``; where the row's field ``apart`` asks so, keep x by itself."""
     I, n = str(work.dtype), out.shape[1]
     a = m.cast(m.cast(keep, "int64") << m.element(v, at.LIFT_0), I)
     c = m.cast(m.cast(gain, "int64") << m.element(v, at.LIFT_1), I)
-    settle(m, v, out, t, I, lambda j: lambda i: a * m.load(x, j * n + i, I) + c * m.load(y, j * n + i, I))
+    settle(
+        m, v, out, t, I, lambda j: lambda i: a * m.load(x, j * n + i, I),
+        added=lambda j: lambda i: c * m.load(y, j * n + i, I),
+    )  # fmt: skip
 
 
 @traced

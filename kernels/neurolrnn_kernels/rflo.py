@@ -33,6 +33,26 @@ class Traces(NamedTuple):
     """(lanes, n), p_t = ŵ p_{t-1} + α h_{t-1}."""
     q: Array
     """(lanes, n_in), q_t = ŵ q_{t-1} + α x_t."""
+    p_parts: Array
+    """(2·lanes, n), where traces have no sign: those of positive and of negative activity, p = p⁺ - p⁻; else (0, n)."""
+    q_parts: Array
+    h_parts: Array
+    """(2·lanes, n), max(h, 0) and max(-h, 0)."""
+    x_parts: Array
+
+
+@part
+def filter_parts(v: Any, work: Any, p: Any, parts: Any, ends: Any, c: Any, x: Any, t: int) -> None:
+    """Filter positive and negative activity by themselves; p is the difference."""
+    lanes = x.shape[0]
+    for b in range(lanes):
+        for i in range(x.shape[1]):
+            ends[b, i] = max(x[b, i], 0)
+            ends[lanes + b, i] = max(-x[b, i], 0)
+    blend(v, work, parts, c.decay, parts, c.gain, ends, t)
+    for b in range(lanes):
+        for i in range(x.shape[1]):
+            p[b, i] = parts[b, i] - parts[lanes + b, i]
 
 
 @part
@@ -42,9 +62,15 @@ def trace_and_run(data: Any, s: int, net: Any, c: Any, grid: Any, lane: Any, tra
         rest(lane)
         clear(trace.p)
         clear(trace.q)
+        clear(trace.p_parts)
+        clear(trace.q_parts)
     active = gather(data, s, lane)
-    blend(grid[at.TRACE], lane.work, trace.p, c.decay, trace.p, c.gain, lane.h, t)  # of h_{t-1}: before the state moves
-    blend(grid[at.INPUT_TRACE], lane.work, trace.q, c.decay, trace.q, c.gain, lane.x, t)
+    if trace.p_parts.shape[0] > 0:
+        filter_parts(grid[at.TRACE], lane.work, trace.p, trace.p_parts, trace.h_parts, c, lane.h, t)
+        filter_parts(grid[at.INPUT_TRACE], lane.work, trace.q, trace.q_parts, trace.x_parts, c, lane.x, t)
+    else:  # of h_{t-1}: before the state moves
+        blend(grid[at.TRACE], lane.work, trace.p, c.decay, trace.p, c.gain, lane.h, t)
+        blend(grid[at.INPUT_TRACE], lane.work, trace.q, c.decay, trace.q, c.gain, lane.x, t)
     forward(net, c, grid, lane, t, ahead)
     return active
 

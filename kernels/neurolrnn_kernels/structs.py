@@ -94,6 +94,10 @@ class Constants(NamedTuple):
     """Largest output in absolute value before the run counts as diverged."""
     first: int
     """Number of the first step of this call, counted over the whole run."""
+    every: int
+    """Steps whose updates are summed before one is made, counted over the whole run; 1 for none."""
+    sends: float
+    """1 where units send their state in a format of its own, else 0."""
 
 
 class Lanes(NamedTuple):
@@ -103,6 +107,9 @@ class Lanes(NamedTuple):
     target: Array
     weight: Array
     h: Array
+    """(lanes, n) what units send: their state, or that in the format of a message."""
+    own: Array
+    """(lanes, n) state that units keep; the same array as ``h`` where messages have no format of their own."""
     drive: Array
     """(lanes, n) accumulator; between steps it holds W h."""
     u: Array

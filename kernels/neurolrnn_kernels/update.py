@@ -98,4 +98,6 @@ def hold(W: Any, B: Any, net: Any, c: Any, grid: Any) -> None:
 @part
 def update_due(data: Any, s: int, c: Any) -> bool:
     """Tell whether an accumulated update is made after step s."""
-    return (not c.direct) and ((not c.episode) or (data.flags[s] & END) != 0)
+    if c.direct:
+        return False
+    return (data.flags[s] & END) != 0 if c.episode else (c.first + s + 1) % c.every == 0

@@ -68,7 +68,7 @@ def messages(plan: Plan) -> tuple[Message, ...]:
         Message("input", "input", ("input", *into), b * s.n_in, number("input")),
         Message(
             "state", "recurrent", ("recurrent", "readout", *(("factor_recurrent",) if factored else ())),
-            b * s.n_rec, number("state"),
+            b * s.n_rec, number("message" if "message" in plan.precision.formats else "state"),
         ),
         Message("target", "outside", (), b * s.n_out, number("target"), "target"),
     ]  # fmt: skip

@@ -110,6 +110,8 @@ def resolve(
         network = Network(network.A, network.W, network.B, network.leak, dict(network.origin))
     R = _feedback(source, wanted, network, seed) if learns else None
     setting = Setting(network, wanted, training, R, loss, lanes=1, longest=1, seed=seed)
+    for name in chosen.chip_settings:
+        raise InputError(f"precision.{name} is of simulated chips, and the code that is written has none; leave it out")
     numbers = FixedNumbers(chosen, setting)
     codes, changes = _codes(source, numbers, learns)
     if not source.is_fixed:
@@ -154,6 +156,8 @@ def _why_not(rule: Rule, training: Training, network: Network) -> str:
         return f"of the learning rules a device holds RFLO only, not {rule.name!r}"
     if training.update != "online":
         return f"a device updates at every step (update = 'online'), not with update = {training.update!r}"
+    if training.update_every > 1:
+        return f"a device updates at every step, not every {training.update_every}"
     if training.momentum:
         return f"fixed point has no momentum ({training.momentum} in the run)"
     if rule.storage == "dense" and network.sparse is not None and "W" in training.learn:

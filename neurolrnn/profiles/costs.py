@@ -202,13 +202,16 @@ class _Mixes:
                 hidden[self._group(name)] = str(fine)
         settings = {
             "rounding": p.rounding, "update_rounding": p.update_rounding, "overflow": p.overflow, "noise": p.noise,
-            "random_bits": p.random_bits, "hidden": hidden or None,
+            "random_bits": p.random_bits, "hidden": hidden or None, "trace_signs": p.trace_signs,
+            "state_decay": p.state_decay,
             "accumulator": p.accumulator if "accumulator" in own else "exact",
             "decay_bits": p.decay_bits if "decays" in own else max(p.decay_bits, 24),
             "rate_bits": p.rate_bits if "rates" in own else WIDE_RATE_BITS,
         }  # fmt: skip
         rest = {k: v for k, v in p.formats.items() if k not in PARENTS}  # steps: as the experiment has them
         rest["weight"] = formats["W"]
+        if "message" in p.formats:
+            rest["message"] = formats.pop("message", p.formats["message"])
         return Precision("mixed", **rest, **formats, **settings)
 
     def _wide(self, name: str, form: QFormat) -> QFormat:
