@@ -2,7 +2,7 @@
 
 from importlib import metadata as _metadata
 
-from neurolrnn import tasks, theory
+from neurolrnn import spiking, tasks, theory
 from neurolrnn.alignment import Alignment, alignment
 from neurolrnn.check import Report, check
 from neurolrnn.demands import demand_of
@@ -69,6 +69,7 @@ __all__ = [
     "reproduce",
     "simulate",
     "simulate_many",
+    "spiking",
     "suggest_formats",
     "tasks",
     "theory",

@@ -46,6 +46,8 @@ class Experiment:
         What errors call it: the file's name.
     notes : tuple of str
         What was decided while reading that the user should hear of.
+    spiking : dict, optional
+        Deploy what was trained as spikes too, and measure it; options of :func:`neurolrnn.spiking.measure`.
 
     Raises
     ------
@@ -61,6 +63,7 @@ class Experiment:
     seed: int = 0
     where: str = "experiment"
     notes: tuple[str, ...] = ()
+    spiking: dict[str, Any] | None = None
 
     def __post_init__(self) -> None:
         with told(self.where):
@@ -118,6 +121,7 @@ class Experiment:
             "rule": said["rule"],
             "training": said["training"],
             "precision": said["precision"],
+            **({"spiking": said["spiking"]} if "spiking" in said else {}),
         }
         return cls._overridden(tables, overrides, where)
 
@@ -174,7 +178,13 @@ class Experiment:
             seed = positive_integer("seed", given.get("seed", 0), 0)
         with told(place("training", "rule"), "training"):
             check_rule(rule, training)
-        return cls(options["task"], network, rule, training, precision, seed, where, tuple(notes))
+        if options["spiking"]:
+            from neurolrnn.spiking.experiment_table import check_table
+
+            with told(place("spiking"), "spiking"):
+                check_table(options["spiking"], network.leak)
+        spiking = options["spiking"] or None
+        return cls(options["task"], network, rule, training, precision, seed, where, tuple(notes), spiking)
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain data that :meth:`from_dict` reads back; defaults are spelled out, what is unset is left out."""
@@ -185,6 +195,7 @@ class Experiment:
             "rule": {"name": self.rule.name, **self.rule.options()},
             "training": self.training.options(),
             "precision": self.precision.options(),
+            **({"spiking": self.spiking} if self.spiking else {}),
         }
         return {
             name: {k: v for k, v in part.items() if v is not None} if isinstance(part, dict) else part
@@ -218,7 +229,8 @@ class Experiment:
         task, said = self._data, self._drawing
         sizes = {"n_in": task.n_in, "n_rec": said.pop("n_rec"), "n_out": task.n_out, "leak": said.pop("leak")}
         network = {**drawn_origin(**said), **sizes}
-        return describe_drawn(network, task, self.rule, self.precision, self.training, self.seed)
+        learned = describe_drawn(network, task, self.rule, self.precision, self.training, self.seed)
+        return {**learned, "spiking": dict(self.spiking)} if self.spiking else learned
 
     @property
     def digest(self) -> str:
@@ -255,7 +267,7 @@ class Experiment:
         if resume is not None:
             self._check_resume(resume)
         network, task, rule, precision, training, seed = self.build()
-        return simulate(
+        run = simulate(
             network,
             task,
             rule,
@@ -266,13 +278,20 @@ class Experiment:
             checkpoint=None if checkpoint is None else Path(checkpoint),
             resume=resume,
         )
+        if self.spiking and run.status == "completed":
+            from neurolrnn.spiking.experiment_table import with_spikes
+
+            with told(self.where, "spiking"):
+                return with_spikes(run, task, self.spiking)
+        return run
 
     def _check_resume(self, run: Run) -> None:
         if run.status != "interrupted":
             way = "A longer run is a new one, with more training.epochs" if run.status == "completed" else "Start anew"
             raise InputError(f"{self.where}: the run to resume has {run.status}, so nothing is left to do. {way}")
-        if run.digest != self.digest:
-            changes = ", ".join(_differences(run.experiment, self.described))
+        learned = {key: part for key, part in self.described.items() if key != "spiking"}  # measured at the end
+        if run.experiment != learned:
+            changes = ", ".join(_differences(run.experiment, learned))
             raise InputError(
                 f"{self.where}: the run to resume is of another experiment ({changes}). Resume it with its own "
                 f"settings, or start anew without resume"
