@@ -126,6 +126,13 @@ def test_without_the_correction_standing_receivers_diverge():
     assert np.isfinite(found.network.W).all()
 
 
+def test_brian2_that_diverges_says_so():
+    net, data = network(), lesson(60)
+    found = Brian2Network(Plan(net, q=0.2, learning=Learning(nl.RFLO(), 1e80)), data).run()
+    assert found.diverged and found.network.W is not None
+    assert largest(found.network, net) == 0.0
+
+
 @pytest.mark.slow
 def test_20_000_steps_in_brian2():
     net, data = network(64), lesson(20_000)

@@ -77,13 +77,12 @@ class State(NamedTuple):
 
 
 class Record(NamedTuple):
-    """Rows of h, ĥ, y and messages, one a step; arrays without rows are not written. ``count`` adds up |m|."""
+    """Rows of h, ĥ, y and messages, one a step; arrays without rows are not written. ``count``: events of a unit."""
 
     h: Any
     hat: Any
     y: Any
     message: Any
-    sent: Any
     count: Any
 
 

@@ -19,8 +19,6 @@ from neurolrnn.spiking.stream import make_stream
 from neurolrnn.spiking.twin import decode
 from neurolrnn.tasks.base import Sequences
 
-TARGETS = ("numpy", "cpp")
-
 
 @contextmanager
 def preferences(**changes: Any) -> Iterator[None]:
@@ -156,9 +154,13 @@ class Brian2Network:
         """Return the weights of the micro-step network as they are now."""
         from neurolrnn.spiking.back import micro_weights
 
-        if self.plan.learning is None:
-            return self.plan.micro
+        if self.plan.learning is None or not self._finite():
+            return self.plan.micro  # as the twin does where learning has made weights infinite
         return micro_weights(self.objects, self.plan.micro.leak)
+
+    def _finite(self) -> bool:
+        weights = [self.objects[c.name].w[:] for c in self.blueprint.connections if c.weights is not None]
+        return all(np.isfinite(np.asarray(w)).all() for w in weights)
 
 
 def build(model: Blueprint, monitors: dict[str, list[str]], *, record_events: bool) -> tuple[dict[str, Any], Any]:

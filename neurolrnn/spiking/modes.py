@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from neurolrnn.spiking.blueprint import INTEGER, REAL, Blueprint, Connection, Group, Operation, Slot
+from neurolrnn.spiking.blueprint import INTEGER, REAL, Blueprint, Group, Operation, Slot
 from neurolrnn.spiking.landings import current_code, faded, landed, state_code
 from neurolrnn.spiking.learning import Parts, add_learning
 from neurolrnn.spiking.plan import Plan
@@ -182,13 +182,3 @@ def _beginnings(parts: Parts) -> None:
         code = "\n".join(f"{v} = {v}*going(t)" for v in variables if v in lasting)
         if code:
             parts.do(name, code, BEGIN)
-
-
-def existing(plan: Plan, weights: NDArray[Any], name: str) -> NDArray[np.bool_]:
-    """Return which synapses are made: all that can learn, and otherwise those whose weight is not 0."""
-    if plan.learning is None or (name == "recurrent_weights" and plan.network.sparse is not None):
-        return np.asarray(weights != 0)
-    return np.ones(weights.shape, bool)
-
-
-__all__ = ["Connection", "blueprint", "weights_of"]

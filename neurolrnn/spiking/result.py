@@ -71,8 +71,8 @@ class SpikingResult:
 
     @property
     def diverged(self) -> bool:
-        """Whether the pass stopped because an output exceeded its limit."""
-        return self.steps < self.asked
+        """Whether an output exceeded the twin's limit, where it stops, or is not a number."""
+        return self.steps < self.asked or (self.y is not None and not bool(np.isfinite(self.y).all()))
 
     @property
     def events_per_step(self) -> float:

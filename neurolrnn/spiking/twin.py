@@ -66,9 +66,8 @@ def _record(names: set[str], steps: int, n: int, o: int, dtype: Any, events: boo
     def rows(name: str, width: int) -> NDArray[Any]:
         return np.zeros((steps if name in names else 0, width), dtype)
 
-    sent = np.zeros((0, n), dtype)
     message = rows("events", n) if events else np.zeros((0, n), dtype)
-    return spiking.Record(rows("h", n), rows("hat", n), rows("y", o), message, sent, np.zeros(n, np.int64))
+    return spiking.Record(rows("h", n), rows("hat", n), rows("y", o), message, np.zeros(n, np.int64))
 
 
 def kick(plan: Plan) -> float:
