@@ -2,7 +2,7 @@
 
 from importlib import metadata as _metadata
 
-from neurolrnn import chip_limits, tasks, theory
+from neurolrnn import chip_limits, spiking, tasks, theory
 from neurolrnn.alignment import Alignment, alignment
 from neurolrnn.check import Report, check
 from neurolrnn.demands import demand_of
@@ -70,6 +70,7 @@ __all__ = [
     "reproduce",
     "simulate",
     "simulate_many",
+    "spiking",
     "suggest_formats",
     "tasks",
     "theory",

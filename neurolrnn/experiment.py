@@ -51,6 +51,8 @@ class Experiment:
         ``Precision("chip")``, which the chip's sheet completes: :meth:`build` returns what comes of it.
     assume : tuple of str
         Limits of the chip that are lifted or set.
+    spiking : dict, optional
+        Deploy what was trained as spikes too, and measure it; options of :func:`neurolrnn.spiking.measure`.
 
     Raises
     ------
@@ -68,6 +70,7 @@ class Experiment:
     notes: tuple[str, ...] = ()
     chip: str | None = None
     assume: tuple[str, ...] = ()
+    spiking: dict[str, Any] | None = None
 
     def __post_init__(self) -> None:
         with told(self.where):
@@ -133,6 +136,7 @@ class Experiment:
             "precision": said["precision"],
             "chip": said.get("chip"),
             "assume": said.get("assume"),
+            **({"spiking": said["spiking"]} if "spiking" in said else {}),
         }
         return cls._overridden(tables, overrides, where)
 
@@ -198,7 +202,15 @@ class Experiment:
             seed = positive_integer("seed", given.get("seed", 0), 0)
         with told(place("training", "rule"), "training"):
             check_rule(rule, training)
-        return cls(options["task"], network, rule, training, precision, seed, where, tuple(notes), chip, assume)
+        if options["spiking"]:
+            from neurolrnn.spiking.experiment_table import check_table
+
+            with told(place("spiking"), "spiking"):
+                check_table(options["spiking"], network.leak)
+        spiking = options["spiking"] or None
+        return cls(
+            options["task"], network, rule, training, precision, seed, where, tuple(notes), chip, assume, spiking
+        )
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain data that :meth:`from_dict` reads back; defaults are spelled out, what is unset is left out."""
@@ -211,6 +223,7 @@ class Experiment:
             "precision": self.precision.options(),
             "chip": self.chip,
             "assume": list(self.assume) or None,
+            **({"spiking": self.spiking} if self.spiking else {}),
         }
         tables = {k: v for k, v in tables.items() if v is not None}
         return {
@@ -256,6 +269,8 @@ class Experiment:
         sizes = {"n_in": task.n_in, "n_rec": said.pop("n_rec"), "n_out": task.n_out, "leak": said.pop("leak")}
         network = {**drawn_origin(**said), **sizes}
         found = describe_drawn(network, task, self.rule, self.numbers, self.training, self.seed)
+        if self.spiking:
+            found["spiking"] = dict(self.spiking)
         if self.chip is None:
             return found
         from neurolrnn.chip_limits import described
@@ -297,7 +312,7 @@ class Experiment:
         if resume is not None:
             self._check_resume(resume)
         network, task, rule, precision, training, seed = self.build()
-        return simulate(
+        run = simulate(
             network,
             task,
             rule,
@@ -310,13 +325,20 @@ class Experiment:
             chip=self.chip,
             assume=self.assume,
         )
+        if self.spiking and run.status == "completed":
+            from neurolrnn.spiking.experiment_table import with_spikes
+
+            with told(self.where, "spiking"):
+                return with_spikes(run, task, self.spiking)
+        return run
 
     def _check_resume(self, run: Run) -> None:
         if run.status != "interrupted":
             way = "A longer run is a new one, with more training.epochs" if run.status == "completed" else "Start anew"
             raise InputError(f"{self.where}: the run to resume has {run.status}, so nothing is left to do. {way}")
-        if run.digest != self.digest:
-            changes = ", ".join(_differences(run.experiment, self.described))
+        learned = {key: part for key, part in self.described.items() if key != "spiking"}  # measured at the end
+        if run.experiment != learned:
+            changes = ", ".join(_differences(run.experiment, learned))
             raise InputError(
                 f"{self.where}: the run to resume is of another experiment ({changes}). Resume it with its own "
                 f"settings, or start anew without resume"

@@ -18,7 +18,9 @@ from neurolrnn.training import Training
 
 TOP = ("seed", "chip", "assume")
 """Keys above the tables."""
-TABLES = ("task", "network", "rule", "training", "precision")
+TABLES = ("task", "network", "rule", "training", "precision", "spiking")
+SPIKING = ("mode", "q", "payload", "micro_steps", "decay", "receivers", "reset", "reset_value")
+"""Keys of the table ``[spiking]``: options of :func:`neurolrnn.spiking.measure`."""
 
 
 @dataclass(frozen=True)
@@ -79,6 +81,8 @@ def _known(table: str, given: Mapping[str, Any]) -> list[str] | None:
     """Return the keys that a table may have, or None where only the part itself knows."""
     if table == "precision":
         return None
+    if table == "spiking":
+        return list(SPIKING)
     if table in ("network", "training"):
         return [f.name for f in fields(Drawing if table == "network" else Training)]
     if table == "rule":

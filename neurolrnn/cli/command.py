@@ -27,6 +27,7 @@ from neurolrnn.cli.profile import add_profile
 from neurolrnn.cli.report import add_report
 from neurolrnn.cli.reproduce import add_reproduce
 from neurolrnn.cli.simulate import add_simulate
+from neurolrnn.cli.spiking import add_spike
 from neurolrnn.cli.theory import add_theory
 from neurolrnn.errors import Divergence, NeurolrnnError
 
@@ -35,6 +36,7 @@ VERBS: tuple[Callable[[Any], None], ...] = (
     add_profile,
     add_check,
     add_export,
+    add_spike,
     add_theory,
     add_reproduce,
     add_report,

@@ -234,6 +234,8 @@ TARGETS: dict[str, Target] = dict(
              "codes", "as a code", "codes, golden", "exact", "factored RFLO, exact", "no"),
         _row("lava", "sigma-delta units for Lava", "", "lava", "lava-nc 0.10",
              "8 bits, one exponent a matrix", "folded into V and B", "start at 0", "8-bit weights", "no", "no"),
+        _row("brian2", "Brian2 script that stands alone, graded or spiking", "", "brian2_script", "Brian2 2.9",
+             "float64, or codes", "yes", "start at 0", "exact", "RFLO", "no"),
     )
 )  # fmt: skip
 """All targets, by name."""
