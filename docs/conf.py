@@ -36,8 +36,17 @@ NAVIGATION = {
     "Begin": ["generated/readme"],
     "How to": ["rules", "tasks", "formats", "large_networks", "sparse", "extending"],
     "How many bits": ["profile", "profile_answers", "quantisation_study", "quantised_vowels"],
-    "Chips": ["fit_my_chip", "locality", "chip_learning", "chips"],
-    "Deploy": ["export", "bundle", "deploy_c", "deploy_verilog", "deploy_lava", "consumers"],
+    "Chips": ["fit_my_chip", "chip_limits", "locality", "chip_learning", "chips"],
+    "Deploy": [
+        "spiking",
+        "spiking_modes",
+        "export",
+        "bundle",
+        "deploy_c",
+        "deploy_verilog",
+        "deploy_lava",
+        "consumers",
+    ],
     "What the figures are": ["comparison", "performance", "reproduce"],
     "Explanations": ["numerics", "rounding", "theory", "theory_beyond", "theory_pictures", "rank"],
     "Reference": ["generated/api", "generated/changelog", "generated/contributing"],
@@ -50,6 +59,7 @@ API = {
     "neurolrnn.theory": "Formulas. Promised in meaning; arguments may still grow.",
     "neurolrnn.profiles": "What profiles answer: suggestions, attribution, ranges. Promised in meaning; arguments may "
     "still grow.",
+    "neurolrnn.spiking": "Networks as spikes. Promised in meaning; arguments may still grow.",
     "neurolrnn.export": "Targets and reports of exports. Promised in meaning; arguments may still grow.",
     "neurolrnn_hardware.catalogue": "Chip sheets. The layout of a sheet is promised.",
     "neurolrnn_kernels.formats": "Number formats. What all other modules of neurolrnn_kernels hold is for kernels, and "
@@ -119,7 +129,9 @@ def escape(_: Any, what: str, name: str, thing: Any, options: Any, lines: list[s
     parts = "\n".join(lines).split("``")
     for k in range(0, len(parts), 2):  # outside of literals
         parts[k] = re.sub(r"(?<=\w)_(?=[^\w`]|$)", r"\\_", parts[k].replace("|", "\\|"))
-    lines[:] = "``".join(parts).split("\n")
+    text = "``".join(parts)
+    text = re.sub(r"^( +):type: (.*)$", r"\n\1(\2)", text, flags=re.MULTILINE)  # a shape is no name to look up
+    lines[:] = text.split("\n")
 
 
 def complete(_: Any, name: str, source: list[str]) -> None:
