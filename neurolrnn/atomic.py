@@ -57,3 +57,16 @@ def write_bytes(target: Path, data: bytes, error: type[NeurolrnnError] = WriteEr
         with contextlib.suppress(OSError):
             part.unlink(missing_ok=True)
     return target
+
+
+def write_text(path: str | Path, text: str) -> Path:
+    """Write text in one move and return its path.
+
+    Raises
+    ------
+    WriteError
+        If it cannot be written; what was there is as it was.
+    """
+    target = Path(path)
+    check_folder(target)
+    return write_bytes(target, text.encode())

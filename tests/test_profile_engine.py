@@ -298,6 +298,8 @@ def test_command(tmp_path, monkeypatch, capsys):
     assert json.loads(capsys.readouterr().out)["runs"] == data["runs"]
     assert cli.main(["profile", "small.toml", "--axis", "rule.name=rflo,bptt", "--threads", "1", "--quiet"]) == 1
     assert capsys.readouterr().out == ""
+    assert cli.main([*words, "-o", "own.sqlite", "--quiet"]) == 0
+    assert nl.Profile.load("own.sqlite").status == "completed"
 
 
 @pytest.mark.parametrize(

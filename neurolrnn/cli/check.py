@@ -85,8 +85,8 @@ def _check(args: argparse.Namespace) -> int:
 
 
 def _show(reports: Sequence[Report], args: argparse.Namespace) -> None:
+    from neurolrnn.atomic import write_text
     from neurolrnn.check import overview
-    from neurolrnn.profiles.texts import write_text
 
     if len(reports) > 1:
         shown = overview(reports, "markdown" if args.markdown else "text")
@@ -99,7 +99,7 @@ def _show(reports: Sequence[Report], args: argparse.Namespace) -> None:
 
 
 def _suggest(report: Report, args: argparse.Namespace) -> int:
-    from neurolrnn.profiles.texts import write_text
+    from neurolrnn.atomic import write_text
 
     suggestion = report.suggest()
     if args.output is not None:
@@ -120,7 +120,7 @@ def _suggest(report: Report, args: argparse.Namespace) -> int:
 def _new_sheet(path: str) -> int:
     from pathlib import Path
 
-    from neurolrnn.profiles.texts import write_text
+    from neurolrnn.atomic import write_text
     from neurolrnn_hardware.sheet_template import template
 
     if Path(path).exists():

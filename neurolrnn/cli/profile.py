@@ -108,7 +108,8 @@ def _run(args: argparse.Namespace, experiment: Experiment, seeds: int | list[int
     asked: dict[str, Any] = {
         "seeds": seeds, "mode": args.mode, "samples": args.samples, "sampling_seed": args.sampling_seed,
     }  # fmt: skip
-    store = args.store if args.store is not None else profile_path(Plan.make(experiment, axes, **asked).digest)
+    asked_for = args.store if args.store is not None or args.suggest else args.output
+    store = asked_for if asked_for is not None else profile_path(Plan.make(experiment, axes, **asked).digest)
     return profile(
         experiment, axes, **asked, store=store, threads=args.threads, processes=args.processes, cluster=args.cluster,
         progress=not args.quiet,

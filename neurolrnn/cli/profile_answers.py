@@ -32,7 +32,8 @@ def add_answers(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--tolerance", type=float, default=0.02, metavar="X",
                        help="0.02 is two points of accuracy, or 2 %% of a loss; default 0.02")  # fmt: skip
     group.add_argument("--objective", choices=("bits", "bytes"), default="bits", help="what --suggest makes small")
-    group.add_argument("-o", "--output", metavar="FILE.toml", help="write the suggested experiment there")
+    group.add_argument("-o", "--output", metavar="FILE",
+                       help="where the suggested experiment goes; without --suggest: as --store")  # fmt: skip
     group.add_argument("--ranges", action="store_true",
                        help="ranges of every variable of one run, traces and updates included, and formats for "
                             "them")  # fmt: skip

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import keyword
 import os
 import re
@@ -11,6 +10,7 @@ import shutil
 from collections.abc import Mapping
 from pathlib import Path
 
+from neurolrnn.atomic import write_bytes
 from neurolrnn.savefile import RunFileError
 
 MARK = ".neurolrnn-export"
@@ -75,16 +75,7 @@ def write_file(target: Path, data: bytes) -> None:
     RunFileError
         If it cannot be written; what was there is as it was.
     """
-    home = target.resolve()  # through a link, so that the link stays one
-    part = home.with_name(f".{home.name}.{secrets.token_hex(4)}.part")
-    try:
-        _put(part, data)
-        os.replace(part, home)  # noqa: PTH105 - the very call that is atomic, by its own name
-    except OSError as error:
-        raise RunFileError(f"cannot write {target}: {error.strerror or error}; nothing was changed there") from error
-    finally:
-        with contextlib.suppress(OSError):
-            part.unlink(missing_ok=True)
+    write_bytes(target, data, RunFileError)
 
 
 def write_folder(target: Path, files: Mapping[str, bytes]) -> None:

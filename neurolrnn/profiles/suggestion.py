@@ -122,7 +122,7 @@ class Suggestion:
 
     def save(self, path: str | Path) -> Path:
         """Write :meth:`to_toml` into a file, in one move, and return its path."""
-        from neurolrnn.profiles.texts import write_text
+        from neurolrnn.atomic import write_text
 
         return write_text(path, self.to_toml())
 

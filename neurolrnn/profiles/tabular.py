@@ -6,8 +6,6 @@ import csv
 import importlib
 import io
 import math
-import os
-import secrets
 import statistics
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -15,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from neurolrnn.atomic import write_bytes
 from neurolrnn.errors import InputError, choose
 from neurolrnn.profiles.axes import Axis
 from neurolrnn.profiles.row import Row, shown
@@ -136,15 +135,7 @@ def to_parquet(rows: Sequence[Row], axes: Sequence[str], path: str | Path) -> Pa
 def _write(path: str | Path, suffix: str, data: bytes) -> Path:
     target = Path(path)
     target = check_target(target if target.suffix else target.with_name(target.name + suffix))
-    part = target.with_name(f".{target.name}.{secrets.token_hex(4)}.part")
-    try:
-        part.write_bytes(data)
-        os.replace(part, target)  # noqa: PTH105 - the call that is atomic, by its own name
-    except OSError as error:
-        raise InputError(f"cannot write {target}: {error.strerror or error}; nothing was changed there") from error
-    finally:
-        part.unlink(missing_ok=True)
-    return target
+    return write_bytes(target, data, InputError)
 
 
 def to_xarray(rows: Sequence[Row], axes: Mapping[str, Axis], mode: str, seeds: Sequence[int]) -> xarray.Dataset:

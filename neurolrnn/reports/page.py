@@ -10,7 +10,7 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
-from neurolrnn.atomic import check_folder, write_bytes
+from neurolrnn.atomic import write_text
 from neurolrnn.errors import InputError
 from neurolrnn.reports.charts import Chart
 
@@ -92,9 +92,7 @@ class Page:
         WriteError
             If it cannot be written; nothing is changed then.
         """
-        target = Path(path)
-        check_folder(target)
-        return write_bytes(target, self.html().encode())
+        return write_text(path, self.html())
 
 
 def _bundle() -> str:
