@@ -33,7 +33,7 @@ viewcode_line_numbers = True
 suppress_warnings = ["myst.header"]  # a page may begin below level one where it is generated
 
 NAVIGATION = {
-    "Begin": ["generated/readme"],
+    "Begin": ["generated/readme", "tutorial"],
     "How to": ["rules", "tasks", "formats", "large_networks", "sparse", "extending"],
     "How many bits": ["profile", "profile_answers", "quantisation_study", "quantised_vowels"],
     "Chips": ["fit_my_chip", "chip_limits", "locality", "chip_learning", "chips"],

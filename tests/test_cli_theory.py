@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 import neurolrnn as nl
-from neurolrnn import cli, cli_theory_rules, theory
+from neurolrnn import cli, theory
+from neurolrnn.cli import theory_rules
 from neurolrnn.cli.theory import SUBJECTS
 from neurolrnn.tasks.teacher_student import aligned_student
 from neurolrnn.theory.rule_maps import RULE_LABELS
@@ -87,7 +88,7 @@ def test_every_example_of_the_help_parses(capsys: pytest.CaptureFixture[str]) ->
 
 
 def test_labels_are_those_of_the_theory() -> None:
-    assert cli_theory_rules.LABELS == RULE_LABELS
+    assert theory_rules.LABELS == RULE_LABELS
     assert set(DRAWN) <= set(NAMES)
 
 
