@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 from tqdm import tqdm
 
@@ -180,7 +180,7 @@ def run(store: Store, items: Sequence[Item], engine: Engine, *, progress: bool) 
 class _Work:
     """What has been done, and where it is kept."""
 
-    def __init__(self, store: Store, done: set[str], bar: tqdm, interrupt: Interrupt) -> None:
+    def __init__(self, store: Store, done: set[str], bar: tqdm[Any], interrupt: Interrupt) -> None:
         self._store, self._done, self._bar, self._interrupt = store, done, bar, interrupt
         self._under_way = 0
         self._seconds: list[float] = []
