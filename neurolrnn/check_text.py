@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import textwrap
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
@@ -22,6 +23,8 @@ _HEADS = {
     "exceeded": "Does not fit", "disputed": "Texts disagree", "not known": "Not known", "assumed": "Assumed to hold",
 }  # fmt: skip
 _RESOURCE = ("limit", "used", "available", "share", "of", "source", "grade")
+WIDTH = 79
+"""Of lines in a terminal."""
 _SHOWN = 12
 """Groups of cores that a report shows."""
 
@@ -94,14 +97,23 @@ def markdown(report: Report) -> str:
 
 def overview(reports: Sequence[Report], style: str = "text") -> str:
     """Return a table of several chips: verdict, and the limits behind it."""
-    rows = []
-    for r in reports:
-        rows.append(
-            [r.chip.key, VERDICTS[r.fits], *(", ".join(f.limit for f in r.verdict.of(*status)) or "-"
-             for status in (("exceeded",), ("not known", "disputed"))), _fullest(r.resources)]
-        )  # fmt: skip
-    header = ("chip", "verdict", "limits exceeded", "limits not known or disputed", "most used")
-    return markdown_table(rows, header) if style == "markdown" else text_table(rows, header)
+    rows = [(r.chip.key, VERDICTS[r.fits], *map(", ".join, _behind(r)), _fullest(r.resources)) for r in reports]
+    if style == "markdown":
+        header = ("chip", "verdict", "limits exceeded", "limits not known or disputed", "most used")
+        return markdown_table([[cell or "-" for cell in row] for row in rows], header)
+    short = text_table([(chip, verdict, used) for chip, verdict, _, _, used in rows], ("chip", "verdict", "most used"))
+    lines = [short, ""]
+    for chip, _, exceeded, unknown, _ in rows:  # beneath the table: lists in columns would not fit a terminal
+        for what, limits in (("exceeded", exceeded), ("not known or disputed", unknown)):
+            if limits:
+                lines.append(textwrap.fill(f"{chip}: {what}: {limits}", WIDTH, subsequent_indent="  "))
+    return "\n".join(lines).rstrip()
+
+
+def _behind(report: Report) -> tuple[list[str], list[str]]:
+    """Return the limits that are exceeded, and those that nobody knows or texts disagree about."""
+    found = (report.verdict.of("exceeded"), report.verdict.of("not known", "disputed"))
+    return [f.limit for f in found[0]], [f.limit for f in found[1]]
 
 
 def used_sources(report: Report) -> dict[str, str]:

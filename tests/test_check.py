@@ -232,8 +232,12 @@ def test_a_report_says_how_much_of_each_limit_is_used():
 
 def test_overview_of_all_chips():
     reports = check_all(experiment(), NAMES)
-    lines = overview(reports).splitlines()
-    assert len(lines) == 2 + len(NAMES)
+    table, lists = overview(reports).split("\n\n")
+    assert len(table.splitlines()) == 2 + len(NAMES)
+    assert all(len(line) <= 79 for line in overview(reports).splitlines())
+    for report in reports:
+        for finding in report.verdict.of("exceeded", "not known", "disputed"):
+            assert finding.limit in lists.split(f"{report.chip.key}: ", 1)[1]
     assert overview(reports, "markdown").count("\n") == 1 + len(NAMES)
 
 
