@@ -18,7 +18,11 @@ def check_folder(target: Path, error: type[NeurolrnnError] = WriteError) -> None
     """Refuse a target that is a folder, or whose folder does not exist or may not be written."""
     if target.is_dir():
         raise error(f"{target} is a folder; give another name")
-    parent = target.parent
+    check_parent(target, target.parent, error)
+
+
+def check_parent(target: Path, parent: Path, error: type[NeurolrnnError] = WriteError) -> None:
+    """Refuse a target, file or folder, whose folder does not exist or may not be written."""
     if not parent.is_dir():
         state = "is a file" if parent.exists() else "does not exist"
         raise error(f"cannot write {target}: the folder {parent} {state}; make it first, or give another path")

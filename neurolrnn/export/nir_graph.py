@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import inspect
 import io
-import json
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -115,19 +114,11 @@ def without_check(function: Any) -> dict[str, bool]:
 
 def metadata(source: Source, reading: Reading, dialect: str, dt: float) -> dict[str, Any]:
     """Return what NIR has no place for, as numbers and text."""
-    run = source.run
     rows: dict[str, Any] = {
         "producer": "neurolrnn", "schema": SCHEMA, "dialect": dialect, "dt": dt, "leak": source.network.leak,
         "integrator": reading.integrator, "equation": "h = (1 - leak) h + leak (W h + B x), y = A h",
     }  # fmt: skip
-    if source.precision is not None:
-        rows["number_formats"] = json.dumps(source.precision.options(), sort_keys=True)
-    if source.rule is not None and run is not None:
-        rows["learning_rule"] = json.dumps(run.experiment["rule"], sort_keys=True)
-        rows["training"] = json.dumps(run.experiment["training"], sort_keys=True)
-    if run is not None:
-        rows["experiment_digest"] = run.digest
-    return rows
+    return rows | source.provenance()
 
 
 def _to_bytes(graph: nir.NIRGraph) -> bytes:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import importlib
 import inspect
+import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -45,6 +46,18 @@ class Source:
     network: Network
     run: Run | None = None
     inference_only: bool = False
+
+    def provenance(self) -> dict[str, str]:
+        """Return where the weights come from, as text for files that hold nothing else of it: JSON, and a digest."""
+        said = {}
+        if self.precision is not None:
+            said["number_formats"] = json.dumps(self.precision.options(), sort_keys=True)
+        if self.rule is not None and self.run is not None:
+            said["learning_rule"] = json.dumps(self.run.experiment["rule"], sort_keys=True)
+            said["training"] = json.dumps(self.run.experiment["training"], sort_keys=True)
+        if self.run is not None:
+            said["experiment_digest"] = self.run.digest
+        return said
 
     @classmethod
     def of(cls, what: Any, inference_only: bool = False) -> Source:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import json
 from typing import Any
 
 import numpy as np
@@ -31,19 +30,12 @@ def arrays(source: Source) -> dict[str, NDArray[Any]]:
 
 def about(source: Source) -> dict[str, str]:
     """Return what the arrays mean, as text: equation, leak in exact decimal form, formats and rule as JSON."""
-    net, run = source.network, source.run
+    net = source.network
     text = {
         "producer": "neurolrnn", "equation": EQUATION, "leak": repr(net.leak),
         "form_of_W": "dense" if net.held is None else type(net.held).__name__,
     }  # fmt: skip
-    if source.precision is not None:
-        text["number_formats"] = json.dumps(source.precision.options(), sort_keys=True)
-    if source.rule is not None and run is not None:
-        text["learning_rule"] = json.dumps(run.experiment["rule"], sort_keys=True)
-        text["training"] = json.dumps(run.experiment["training"], sort_keys=True)
-    if run is not None:
-        text["experiment_digest"] = run.digest
-    return text
+    return text | source.provenance()
 
 
 def codes(source: Source) -> dict[str, NDArray[Any]]:

@@ -10,7 +10,7 @@ import shutil
 from collections.abc import Mapping
 from pathlib import Path
 
-from neurolrnn.atomic import write_bytes
+from neurolrnn.atomic import check_parent, write_bytes
 from neurolrnn.savefile import RunFileError
 
 MARK = ".neurolrnn-export"
@@ -52,12 +52,7 @@ def check_path(path: str | Path, suffix: str) -> Path:
         raise RunFileError(f"{target} is a file; this target is a folder, so give another name")
     if not suffix and target.is_dir() and any(target.iterdir()) and not (target / MARK).is_file():
         raise RunFileError(f"the folder {target} holds files that no export wrote; give a new or empty one")
-    parent = target.absolute().parent
-    if not parent.is_dir():
-        state = "is a file" if parent.exists() else "does not exist"
-        raise RunFileError(f"cannot write {target}: the folder {parent} {state}; make it first, or give another path")
-    if not os.access(parent, os.W_OK | os.X_OK):
-        raise RunFileError(f"cannot write {target}: the folder {parent} may not be written; give another path")
+    check_parent(target, target.absolute().parent, RunFileError)
     return target
 
 

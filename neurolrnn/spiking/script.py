@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import io
-import os
-import secrets
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -12,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
+from neurolrnn.atomic import write_bytes
 from neurolrnn.errors import InputError
 from neurolrnn.network import Network
 from neurolrnn.savefile import RunFileError
@@ -204,17 +203,11 @@ def write_script(
         raise RunFileError(f"{folder} is a file; a script is a folder of two files, so give another name")
     try:
         folder.mkdir(exist_ok=True)
-        _write(folder, files)
     except OSError as error:
         raise RunFileError(f"cannot write {folder}: {error.strerror or error}") from error
-    return folder / SCRIPT
-
-
-def _write(folder: Path, files: Mapping[str, str | bytes]) -> None:
     for name, content in files.items():
-        part = folder / f".{name}.{secrets.token_hex(4)}"
-        part.write_bytes(content.encode() if isinstance(content, str) else content)
-        os.replace(part, folder / name)  # noqa: PTH105 - the very call that is atomic
+        write_bytes(folder / name, content.encode() if isinstance(content, str) else content, RunFileError)
+    return folder / SCRIPT
 
 
 def example_input(net: Network, steps: int = 200, seed: int = 0) -> Any:
