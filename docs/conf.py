@@ -60,7 +60,8 @@ API = {
     "neurolrnn.profiles": "What profiles answer: suggestions, attribution, ranges. Promised in meaning; arguments may "
     "still grow.",
     "neurolrnn.spiking": "Networks as spikes. Promised in meaning; arguments may still grow.",
-    "neurolrnn.export": "Targets and reports of exports. Promised in meaning; arguments may still grow.",
+    "neurolrnn.chips": "Demands, verdicts and runs under limits. Promised in meaning; arguments may still grow.",
+    "neurolrnn.exports": "Targets and reports of exports. Promised in meaning; arguments may still grow.",
     "neurolrnn_hardware.catalogue": "Chip sheets. The layout of a sheet is promised.",
     "neurolrnn_kernels.formats": "Number formats. What all other modules of neurolrnn_kernels hold is for kernels, and "
     "may change at any time.",

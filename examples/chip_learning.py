@@ -23,8 +23,8 @@ from pathlib import Path
 from typing import Any
 
 import neurolrnn as nl
-from neurolrnn.check import check_demand
-from neurolrnn.demands import demand_of
+from neurolrnn.chips.check import check_demand
+from neurolrnn.chips.demands import demand_of
 from neurolrnn.tables import markdown_table
 from neurolrnn_hardware.catalogue import names
 from neurolrnn_hardware.demand import Demand

@@ -23,7 +23,7 @@ def plan(experiment: Experiment) -> dict[str, Any]:
     InputError
         What the run itself would raise before it starts, such as a sum that may not fit its accumulator.
     """
-    from neurolrnn.simulate import Session
+    from neurolrnn.simulation import Session
     from neurolrnn.training import check_rule, choose_precision
 
     network, task, rule, precision, training, seed = experiment.build()

@@ -255,7 +255,7 @@ class Experiment:
         """The precision, completed by the chip's sheet where it is ``Precision("chip")``."""
         if self.chip is None or self.precision.name != CHIP:
             return self.precision
-        from neurolrnn.chip_limits import precision_on
+        from neurolrnn.chips.limits import precision_on
 
         with told(self.where):
             return precision_on(self.chip, self._net, self.rule, self.precision, self.seed, self.assume)
@@ -273,7 +273,7 @@ class Experiment:
             found["spiking"] = dict(self.spiking)
         if self.chip is None:
             return found
-        from neurolrnn.chip_limits import described
+        from neurolrnn.chips.limits import described
 
         return found | described(self.chip, self.assume)
 
@@ -307,7 +307,7 @@ class Experiment:
         Divergence
             If learning diverged; the error carries the run so far.
         """
-        from neurolrnn.simulate import simulate  # compiles kernels: only when they are needed
+        from neurolrnn.simulation import simulate  # compiles kernels: only when they are needed
 
         if resume is not None:
             self._check_resume(resume)

@@ -18,7 +18,7 @@ from neurolrnn.network import Network
 from neurolrnn.precision import Precision
 from neurolrnn.rules import RFLO, Rule
 from neurolrnn.run import Run
-from neurolrnn.simulate import KERNEL_SECONDS, Session
+from neurolrnn.simulation import KERNEL_SECONDS, Session
 from neurolrnn.tasks.base import Task
 from neurolrnn.training import Training, check_rule
 from neurolrnn_kernels.rflo_many import Learners

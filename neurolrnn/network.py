@@ -124,8 +124,8 @@ class Network:
 
     @classmethod
     def from_nir(cls, source: Any, dt_seconds: float | None = None) -> Network:
-        """Return the network in a NIR file or graph; see :func:`neurolrnn.export.nir_import.read_network`."""
-        from neurolrnn.export.nir_import import read_network  # exports stand above networks; only this one looks up
+        """Return the network in a NIR file or graph; see :func:`neurolrnn.exports.nir_import.read_network`."""
+        from neurolrnn.exports.nir_import import read_network  # exports stand above networks; only this one looks up
 
         return read_network(source, dt_seconds)
 

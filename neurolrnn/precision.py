@@ -48,7 +48,7 @@ PRESETS: dict[str, dict[str, Any]] = {
 """Named precisions. int8 has 8-bit weights beside 16-bit states; hidden16 accumulates updates behind them."""
 
 CHIP = "chip"
-"""Name of a precision that a chip's sheet completes; see :mod:`neurolrnn.chip_limits`."""
+"""Name of a precision that a chip's sheet completes; see :mod:`neurolrnn.chips.limits`."""
 NOISES = ("element", "shared", "lfsr")
 GROUPS = ("A", "W", "B")
 

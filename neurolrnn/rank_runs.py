@@ -17,7 +17,7 @@ from neurolrnn.network import Network
 from neurolrnn.precision import Precision
 from neurolrnn.rules import BPTT, RFLO, RTRL, EProp, Rule, TruncatedBPTT
 from neurolrnn.run import Run
-from neurolrnn.simulate import simulate
+from neurolrnn.simulation import simulate
 from neurolrnn.tables import markdown_table, text_table
 from neurolrnn.tasks.base import Sequences, Task
 from neurolrnn.theory.rank import RankBound, exact_rank, integers, rank_bound, rank_report

@@ -127,7 +127,7 @@ class Run:
     versions : dict of str to str
         Of the packages that took part.
     timing : dict of str to float
-        Seconds spent: see :data:`neurolrnn.simulate.TIMED`.
+        Seconds spent: see :data:`neurolrnn.simulation.TIMED`.
     saturation : dict, optional
         Events of fixed-point arithmetic: per variable a dict of counts.
     numerics : dict, optional

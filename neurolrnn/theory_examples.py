@@ -65,7 +65,7 @@ def aligned_runs(
         If the task has no teacher made of modes.
     """
     # simulate brings the compiler, which nothing else here needs
-    from neurolrnn.simulate import simulate
+    from neurolrnn.simulation import simulate
 
     if experiment is None:
         experiment, presets = Experiment.from_dict(ALIGNED, "the built-in example"), presets or ("float64", "int16")
@@ -112,7 +112,7 @@ def free_runs(names: Sequence[str] = tuple(RULES), *, epochs: int = 4, progress:
     progress : bool
         Show progress on stderr.
     """
-    from neurolrnn.simulate import simulate
+    from neurolrnn.simulation import simulate
 
     task = tasks.load(
         "teacher-student", a_star=[1.2, 0.9], b_star=[1.0, -1.1], w_star=[0.7, -0.5], n_in=3, n_rec=4, n_out=2,

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from neurolrnn.basis import Basis, schur_basis
-from neurolrnn.demands import demand_of
+from neurolrnn.chips.demands import demand_of
 from neurolrnn.engine import Engine
 from neurolrnn.fixed_grid import Setting
 from neurolrnn.fixed_point import FixedNumbers

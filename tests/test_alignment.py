@@ -15,11 +15,11 @@ from hypothesis import strategies as st
 
 import neurolrnn as nl
 from neurolrnn import cli
-from neurolrnn.alignment import Alignment, alignment, default_rules, label
 from neurolrnn.errors import InputError
 from neurolrnn.gradients import angle_degrees, flatten, gradient
 from neurolrnn.rules import BPTT, RFLO, RTRL, EProp, Rule, TruncatedBPTT
 from neurolrnn.tasks.base import Sequences, Task
+from neurolrnn.update_alignment import Alignment, alignment, default_rules, label
 
 GROUPS = ("A", "W", "B")
 RULES: dict[str, Rule] = {

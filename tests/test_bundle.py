@@ -21,11 +21,11 @@ from hypothesis import HealthCheck, assume, given, settings
 import neurolrnn as nl
 from neurolrnn import savefile
 from neurolrnn.errors import InputError
-from neurolrnn.export import LossError, export
-from neurolrnn.export import bundle_schema as schema
-from neurolrnn.export.golden import golden
-from neurolrnn.export.integers import resolve
-from neurolrnn.export.target import Source
+from neurolrnn.exports import LossError, export
+from neurolrnn.exports import bundle_schema as schema
+from neurolrnn.exports.golden import golden
+from neurolrnn.exports.integers import resolve
+from neurolrnn.exports.target import Source
 
 READER = Path(__file__).parents[1] / "examples" / "read_bundle.py"
 

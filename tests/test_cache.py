@@ -14,7 +14,7 @@ from numba import config
 
 from neurolrnn.precision import Precision
 from neurolrnn.rules import BPTT, RFLO, RTRL, EProp, Rule, TruncatedBPTT
-from neurolrnn.simulate import simulate
+from neurolrnn.simulation import simulate
 from neurolrnn.tasks.base import Task
 from neurolrnn_kernels.bptt import bptt
 from neurolrnn_kernels.eprop import eprop

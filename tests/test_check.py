@@ -9,8 +9,8 @@ from conftest import python_process
 
 import neurolrnn as nl
 from neurolrnn import cli
-from neurolrnn.check import check_all, chip_names, load_chip, overview
-from neurolrnn.chip_fixes import FIXES, SIZES
+from neurolrnn.chips.check import check_all, chip_names, load_chip, overview
+from neurolrnn.chips.fixes import FIXES, SIZES
 from neurolrnn_hardware.arithmetic_limits import check_arithmetic
 from neurolrnn_hardware.catalogue import parse
 from neurolrnn_hardware.chip import LIMITS

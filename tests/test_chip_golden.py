@@ -64,7 +64,7 @@ def loihi(shift: int, chip: str = "loihi2") -> nl.Precision:
     }  # fmt: skip
     net = nl.Network.random(2, 3, 1, leak=2.0**-shift)
     asked = nl.Precision.preset("chip", accumulator="exact", **own)
-    return nl.chip_limits.precision_on(chip, net, nl.RFLO(storage="dense"), asked)
+    return nl.chips.precision_on(chip, net, nl.RFLO(storage="dense"), asked)
 
 
 @pytest.mark.parametrize("case", [c for c in LAVA["lif"] if c["du"] == 4095 and c["dv"] != 3072], ids=lambda c: c["dv"])
@@ -125,7 +125,7 @@ def test_the_kernel_is_reckons_leak(arrived: list[int], shift: int) -> None:
     frac = 11 - shift
     own = {"state": "s4.11", "current": f"s{15 - frac}.{frac}", "input": f"s{15 - frac}.{frac}", "weight": "s1.6"}
     net = nl.Network.random(2, 3, 1, leak=2.0**-shift)
-    precision = nl.chip_limits.precision_on("reckon", net, nl.RFLO(), nl.Precision.preset("chip", **own))
+    precision = nl.chips.precision_on("reckon", net, nl.RFLO(), nl.Precision.preset("chip", **own))
     assert (precision.rounding, precision.decay_bits, precision.update_rounding) == ("floor", 15, "lsb-stochastic")
     states, _ = drive(precision, 2.0**-shift, [[a] for a in arrived])
     u, want = 0, []

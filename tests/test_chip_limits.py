@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 import neurolrnn as nl
-from neurolrnn.chip_limits import known_limits, precision_on
+from neurolrnn.chips.limits import known_limits, precision_on
 from neurolrnn.precision import PARENTS
 
 TASK = nl.tasks.load("teacher-student", n_in=2, n_rec=3, n_out=2, sequences=6, steps=10, seed=1)

@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from neurolrnn import chip_tables, cli
+from neurolrnn import cli
+from neurolrnn.chips import tables as chip_tables
 from neurolrnn_hardware import catalogue
 from neurolrnn_hardware.catalogue import ChipError, load, parse, read
 from neurolrnn_hardware.chip import LIMITS, SECTIONS
@@ -305,7 +306,7 @@ def test_the_documented_table_is_the_sheets():
     for mark, made in (("chips", chip_tables.chips_table("markdown")), ("figures", chip_tables.figures_markdown())):
         begin, end = f"<!-- {mark}: begin -->", f"<!-- {mark}: end -->"
         found = text[text.index(begin) + len(begin) : text.index(end)].strip()
-        assert found == made, f"docs/chips.md: put in what neurolrnn.chip_tables makes for {mark}"
+        assert found == made, f"docs/chips.md: put in what neurolrnn.chips.tables makes for {mark}"
     for name in NAMES:
         for _, fact in facts(load(name)):
             for reference in fact.references:

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from poisoning import DATA, Learner
 
 import neurolrnn as nl
-from neurolrnn.demands import demand_of
+from neurolrnn.chips.demands import demand_of
 from neurolrnn.errors import InputError
 from neurolrnn.held_weights import numbers_in
 from neurolrnn.network import Network

@@ -14,9 +14,9 @@ from safetensors.numpy import load_file
 import neurolrnn as nl
 from neurolrnn import cli
 from neurolrnn.errors import InputError
-from neurolrnn.export import ASPECTS, TARGETS, Change, LossError
-from neurolrnn.export.describe import targets_rows, targets_table
-from neurolrnn.export.writing import MARK, check_path, identifier, write_folder
+from neurolrnn.exports import ASPECTS, TARGETS, Change, LossError
+from neurolrnn.exports.describe import targets_rows, targets_table
+from neurolrnn.exports.writing import MARK, check_path, identifier, write_folder
 from neurolrnn.run import RunFileError
 
 ROOT = Path(__file__).parents[1]

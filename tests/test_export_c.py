@@ -14,7 +14,7 @@ from hypothesis import HealthCheck, assume, given, settings
 
 import neurolrnn as nl
 from neurolrnn.errors import InputError
-from neurolrnn.export import export
+from neurolrnn.exports import export
 
 STRICT = ("-std=c99", "-Wall", "-Wextra", "-Werror", "-pedantic", "-Wconversion", "-Wno-sign-conversion")
 CHECKED = ("-fsanitize=undefined", "-fno-sanitize-recover=all")

@@ -15,9 +15,9 @@ from export_cases import trained
 import neurolrnn as nl
 from neurolrnn import savefile
 from neurolrnn.errors import InputError
-from neurolrnn.export import export
-from neurolrnn.export import lava_replica as replica
-from neurolrnn.export.lava import convert
+from neurolrnn.exports import export
+from neurolrnn.exports import lava_replica as replica
+from neurolrnn.exports.lava import convert
 
 
 def network(n: int, leak: float) -> nl.Network:

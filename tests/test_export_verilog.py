@@ -14,8 +14,8 @@ from hypothesis import HealthCheck, assume, given, settings
 
 import neurolrnn as nl
 from neurolrnn.errors import InputError
-from neurolrnn.export import LossError, export
-from neurolrnn.export.verilog_text import image
+from neurolrnn.exports import LossError, export
+from neurolrnn.exports.verilog_text import image
 
 
 def simulated(folder: Path, name: str = "net") -> int:

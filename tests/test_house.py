@@ -1,6 +1,7 @@
 """The rules of the house that no tool checks: walls, sizes, one decorator, generated tables, nothing of one machine."""
 
 import ast
+import importlib
 import os
 import re
 import subprocess
@@ -103,11 +104,39 @@ def test_a_file_fits_in_one_sitting(path):
 
 def test_heavy_packages_are_imported_when_needed():
     heavy = ("matplotlib", "brian2", "scipy.linalg", "scipy.sparse", "sympy")  # Numba itself looks at scipy
-    out = python_process(f"import sys, neurolrnn, neurolrnn.cli; print([m for m in {heavy!r} if m in sys.modules])")
+    out = python_process(
+        f"import sys, neurolrnn, neurolrnn.cli; [getattr(neurolrnn, n) for n in neurolrnn.__all__]; print([m for m in {heavy!r} if m in sys.modules])"
+    )
     assert out.strip() == "[]"
 
 
 # --- kernels
+
+
+def test_importing_the_package_loads_only_what_is_used():
+    code = (
+        "import sys, neurolrnn as nl\n"
+        "assert not {'numba', 'numpy', 'neurolrnn_kernels'} & set(sys.modules), 'import alone'\n"
+        "nl.Network.random(1, 2, 1)\n"
+        "assert 'neurolrnn.spiking' not in sys.modules and 'neurolrnn.exports' not in sys.modules, 'a network'\n"
+        "assert set(nl.__all__) <= set(dir(nl))"
+    )
+    python_process(code)
+
+
+def test_lazy_names_are_those_that_type_checkers_see():
+    """What is imported for type checkers, what is loaded at first use and what is promised are one list."""
+    source = tree(ROOT / "neurolrnn" / "__init__.py")
+    (block,) = (node for node in source.body if isinstance(node, ast.If))
+    seen = {alias.name: node.module for node in block.body for alias in node.names}
+    modules = {"chips", "spiking", "tasks", "theory"}
+    assert set(seen) == set(nl.__all__)
+    for public in set(seen) - modules:
+        assert getattr(nl, public) is getattr(importlib.import_module(seen[public]), public)
+        assert not (ROOT / "neurolrnn" / f"{public}.py").exists(), f"module {public} would hide nl.{public}"
+        assert not (ROOT / "neurolrnn" / public).exists(), f"package {public} would hide nl.{public}"
+    with pytest.raises(AttributeError, match="no attribute 'simulat'"):
+        _ = nl.simulat
 
 
 def test_everything_is_compiled_by_one_decorator():

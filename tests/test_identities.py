@@ -22,7 +22,7 @@ from neurolrnn.network import Network
 from neurolrnn.precision import Precision
 from neurolrnn.rules import BPTT, RFLO, RTRL, EProp, Rule, TruncatedBPTT
 from neurolrnn.run import Run
-from neurolrnn.simulate import simulate
+from neurolrnn.simulation import simulate
 from neurolrnn.tasks.base import Sequences, Task
 from neurolrnn.theory.expected import expected_update
 from neurolrnn.training import GROUPS

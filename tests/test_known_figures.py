@@ -10,7 +10,7 @@ RFLO with the read-out as feedback.
 
 import pytest
 
-from neurolrnn.demands import demand_of
+from neurolrnn.chips.demands import demand_of
 from neurolrnn.network import Network
 from neurolrnn.precision import Precision
 from neurolrnn.rules import RFLO, EProp

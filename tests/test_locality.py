@@ -10,11 +10,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from poisoning import Learner, covered, declared, finite_poison, nan_poison, read_matters
 
-from neurolrnn.demands import demand_of, locality_rows
+from neurolrnn.chips.demands import demand_of, locality_rows
+from neurolrnn.chips.rule_locality import DECLARED, declaration
 from neurolrnn.errors import InputError
 from neurolrnn.network import Network
 from neurolrnn.precision import Precision
-from neurolrnn.rule_locality import DECLARED, declaration
 from neurolrnn.rules import BPTT, RFLO, RTRL, RULES, EProp, Rule, TruncatedBPTT
 from neurolrnn.tables import markdown_table
 from neurolrnn_hardware.locality import KINDS, LOCAL, NONLOCAL, Cells, Read

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 import neurolrnn as nl
-from neurolrnn.export.nest import plan
-from neurolrnn.export.target import Source
+from neurolrnn.exports.nest import plan
+from neurolrnn.exports.target import Source
 
 
 def constants(folder):

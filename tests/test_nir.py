@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import neurolrnn as nl
-from neurolrnn.export.nir_dialects import DIALECTS, exact_quotient
+from neurolrnn.exports.nir_dialects import DIALECTS, exact_quotient
 
 LEAKS = (0.1, 0.5, 1.0)
 STEPS = 60

@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import neurolrnn as nl
-from neurolrnn.demands import demand_of
+from neurolrnn.chips.demands import demand_of
 from neurolrnn_hardware.catalogue import load, parse
 from neurolrnn_hardware.limits import assume
 from neurolrnn_hardware.packing import container_bits, list_bits, stored_bits

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from neurolrnn.precision import Precision
 from neurolrnn.rules import BPTT, RFLO, Rule
 from neurolrnn.schedule import Piece, Schedule, step_weights
-from neurolrnn.simulate import simulate
+from neurolrnn.simulation import simulate
 from neurolrnn.tasks.base import Sequences, Task
 from neurolrnn_kernels.structs import END, START
 

@@ -26,7 +26,7 @@ from neurolrnn.network import Network
 from neurolrnn.precision import Precision
 from neurolrnn.rules import BPTT, RFLO, RTRL, EProp, Rule, TruncatedBPTT
 from neurolrnn.run import Run
-from neurolrnn.simulate import simulate
+from neurolrnn.simulation import simulate
 from neurolrnn.tasks.base import Task
 from neurolrnn.tasks.own import from_arrays
 
@@ -119,7 +119,7 @@ def test_a_resumed_run_is_the_uninterrupted_one(
 
 def test_a_checkpoint_is_a_run_to_go_on_from(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     # The function hides its module as an attribute of the package.
-    monkeypatch.setattr(sys.modules["neurolrnn.simulate"], "CHECKPOINT_SECONDS", 0.0)
+    monkeypatch.setattr(sys.modules["neurolrnn.simulation"], "CHECKPOINT_SECONDS", 0.0)
     path = tmp_path / "checkpoint.npz"
     saved: list[Run] = []
     original = Run.save

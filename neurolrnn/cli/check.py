@@ -10,7 +10,7 @@ from neurolrnn.cli.parts import FAILED, OK, add_json, print_json, tell
 from neurolrnn.errors import InputError
 
 if TYPE_CHECKING:
-    from neurolrnn.check import Report
+    from neurolrnn.chips.check import Report
 
 ALL = "all"
 CODES = "exit codes: 0 fits, 1 does not fit or is not known to, 2 bad input"
@@ -58,7 +58,7 @@ neurolrnn list chips shows the chips; the report of one chip is a page, that of 
 
 
 def _check(args: argparse.Namespace) -> int:
-    from neurolrnn.check import check_all, chip_names
+    from neurolrnn.chips.check import check_all, chip_names
     from neurolrnn.experiment import Experiment
 
     if args.new_sheet is not None:
@@ -86,7 +86,7 @@ def _check(args: argparse.Namespace) -> int:
 
 def _show(reports: Sequence[Report], args: argparse.Namespace) -> None:
     from neurolrnn.atomic import write_text
-    from neurolrnn.check import overview
+    from neurolrnn.chips.check import overview
 
     if len(reports) > 1:
         shown = overview(reports, "markdown" if args.markdown else "text")

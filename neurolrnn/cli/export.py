@@ -10,7 +10,7 @@ from neurolrnn.cli.parts import CODES, FAILED, OK, add_json, print_json, tell
 
 def add_export(subparsers: Any) -> None:
     """Add ``neurolrnn export``."""
-    from neurolrnn.export.target import TARGETS
+    from neurolrnn.exports.target import TARGETS
 
     parser = subparsers.add_parser(
         "export",
@@ -52,7 +52,7 @@ Values of --set are TOML (numbers, true, [1, 2]); anything else is a string.
 def _export(args: argparse.Namespace) -> int:
     from neurolrnn import toml_text
     from neurolrnn.errors import choose
-    from neurolrnn.export import TARGETS, LossError, default_path, export
+    from neurolrnn.exports import TARGETS, LossError, default_path, export
     from neurolrnn.run import Run
 
     run = Run.load(args.run)

@@ -54,13 +54,13 @@ def _formats() -> Listing:
 
 
 def _targets() -> Listing:
-    from neurolrnn.export.describe import targets_rows, targets_table
+    from neurolrnn.exports.describe import targets_rows, targets_table
 
     return targets_rows, targets_table
 
 
 def _chips() -> Listing:
-    from neurolrnn.chip_tables import chips_rows, chips_table
+    from neurolrnn.chips.tables import chips_rows, chips_table
 
     return chips_rows, chips_table
 

@@ -51,11 +51,11 @@ def add_updates(subparsers: Any) -> None:
 
 
 def _updates(args: argparse.Namespace) -> int:
-    from neurolrnn.alignment import alignment
     from neurolrnn.experiment import Experiment
     from neurolrnn.network import Network
     from neurolrnn.precision import Precision
     from neurolrnn.run import Run
+    from neurolrnn.update_alignment import alignment
 
     target = picture_target(args)
     start: Network | Run

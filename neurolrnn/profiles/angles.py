@@ -17,7 +17,7 @@ from neurolrnn.gradients import Gradient, angle_degrees, gradient
 from neurolrnn.network import Network
 from neurolrnn.precision import Precision
 from neurolrnn.rules import BPTT, RFLO, Rule
-from neurolrnn.simulate import simulate
+from neurolrnn.simulation import simulate
 from neurolrnn.tables import markdown_table, text_table
 from neurolrnn.tasks.base import Sequences, Task
 from neurolrnn.training import GROUPS, Training

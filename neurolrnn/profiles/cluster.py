@@ -62,7 +62,7 @@ def fingerprint(n_rec: int) -> dict[str, str]:
     one.
     """
     from neurolrnn.network import Network
-    from neurolrnn.simulate import package_versions
+    from neurolrnn.simulation import package_versions
 
     versions = {k: v for k, v in package_versions().items() if k != "machine"}
     network = Network.random(2, min(n_rec, PROBED), 2)

@@ -17,7 +17,7 @@ from neurolrnn.precision import Precision
 from neurolrnn.profiles.spread import Spread
 from neurolrnn.rules import RFLO, EProp, TruncatedBPTT
 from neurolrnn.schedule import Piece
-from neurolrnn.simulate import Session
+from neurolrnn.simulation import Session
 from neurolrnn.training import GROUPS
 from neurolrnn_kernels.structs import END
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from neurolrnn.check import Report
+from neurolrnn.chips.check import Report
 from neurolrnn.reports import charts
 from neurolrnn.reports.page import Page
 

@@ -9,7 +9,7 @@ from neurolrnn.errors import InputError
 from neurolrnn.reports.page import Page
 
 if TYPE_CHECKING:
-    from neurolrnn.check import Report
+    from neurolrnn.chips.check import Report
     from neurolrnn.profiles.result import Profile
     from neurolrnn.run import Run
 
@@ -55,7 +55,7 @@ def report_file(subject: str | Path, path: str | Path, chip: str | None = None) 
         )
     if chip is None:
         return report(subject, path)
-    from neurolrnn.check import check
+    from neurolrnn.chips.check import check
 
     return report(check(subject, chip), path)
 
@@ -69,7 +69,7 @@ def page_of(what: Any) -> Page:
         from neurolrnn.reports.run_page import run_page
 
         return run_page(thing)
-    from neurolrnn.check import Report
+    from neurolrnn.chips.check import Report
     from neurolrnn.profiles.result import Profile
 
     if isinstance(thing, Profile):

@@ -14,7 +14,7 @@ from neurolrnn.precision import Precision
 from neurolrnn.reproduction.claims import Measured
 from neurolrnn.rules import BPTT, RFLO, RTRL, Rule, TruncatedBPTT
 from neurolrnn.run import Run
-from neurolrnn.simulate import simulate
+from neurolrnn.simulation import simulate
 from neurolrnn.tasks import Sequences, Task
 from neurolrnn.tasks.teacher_student import aligned_teacher, bases, outputs
 
