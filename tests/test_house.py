@@ -104,9 +104,8 @@ def test_a_file_fits_in_one_sitting(path):
 
 def test_heavy_packages_are_imported_when_needed():
     heavy = ("matplotlib", "brian2", "scipy.linalg", "scipy.sparse", "sympy")  # Numba itself looks at scipy
-    out = python_process(
-        f"import sys, neurolrnn, neurolrnn.cli; [getattr(neurolrnn, n) for n in neurolrnn.__all__]; print([m for m in {heavy!r} if m in sys.modules])"
-    )
+    code = "import sys, neurolrnn as nl, neurolrnn.cli; [getattr(nl, n) for n in nl.__all__]"
+    out = python_process(f"{code}; print([m for m in {heavy!r} if m in sys.modules])")
     assert out.strip() == "[]"
 
 
