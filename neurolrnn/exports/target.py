@@ -203,7 +203,7 @@ class Target:
     def load(self) -> Callable[..., Plan]:
         """Return the function that plans an export; its module is imported only now."""
         module, _, function = self.module.partition(":")
-        plan: Callable[..., Plan] = getattr(importlib.import_module(f"neurolrnn.export.{module}"), function or "plan")
+        plan: Callable[..., Plan] = getattr(importlib.import_module(f"neurolrnn.exports.{module}"), function or "plan")
         return plan
 
     def options(self) -> dict[str, Any]:
