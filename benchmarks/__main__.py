@@ -41,11 +41,11 @@ def make_parser() -> argparse.ArgumentParser:
 def main(argv: Sequence[str] | None = None) -> int:
     """Do what is asked; 2 if a file or a word is not right."""
     args = make_parser().parse_args(argv)
-    from benchmarks.results import ResultsError
+    from neurolrnn.errors import NeurolrnnError
 
     try:
         return _do(args)
-    except (ResultsError, ValueError, OSError) as error:
+    except (NeurolrnnError, ValueError, OSError) as error:
         print(f"benchmarks: {error}", file=sys.stderr)
         return 2
 
@@ -58,6 +58,7 @@ def _do(args: argparse.Namespace) -> int:
 
         if args.rounds is not None and args.rounds < 1:
             raise results.ResultsError(f"--rounds {args.rounds}; at least 1 is needed")
+        results.check(args.output)
         measured = suite.measure(args.mode, args.only, args.rounds)
         results.save(measured, args.output)
         print(f"written: {args.output} ({measured.settings['seconds']} s)", file=sys.stderr)
@@ -81,13 +82,14 @@ def write_docs(found: object) -> None:
     """Put tables and picture of results into the documentation."""
     from benchmarks import picture, report
     from benchmarks.results import Results
+    from neurolrnn.atomic import write_text
 
     assert isinstance(found, Results)
     pages = {PAGE: report.report(found, level=3), README: report.short_table(found)}
     texts = {page: report.into(page.read_text(encoding="utf-8"), content) for page, content in pages.items()}
     picture.draw(found, PICTURE)
     for page, text in texts.items():
-        page.write_text(text, encoding="utf-8")
+        write_text(page, text)
     print(f"written: {', '.join(map(str, texts))}, {PICTURE}", file=sys.stderr)
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from benchmarks.report import achieved, ceiling
 from benchmarks.results import Results, ResultsError
-from neurolrnn.plots import BLUE, GREEN, GREY, ORANGE, STYLE
+from neurolrnn.plots import BLUE, GREEN, GREY, ORANGE, STYLE, save
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -71,7 +71,7 @@ def draw(results: Results, path: str | Path | None = None) -> Figure:
             fontsize=8.5,
         )  # fmt: skip
         if path is not None:
-            figure.savefig(path, dpi=130, metadata={"Software": None} if str(path).endswith(".png") else None)
+            save(figure, path, "neurolrnn benchmarks", dpi=130)
     return figure
 
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 import math
-import os
-import tempfile
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
+
+from neurolrnn.atomic import check_target, write_text
+from neurolrnn.errors import InputError
 
 SCHEMA = 1
 KIND = "neurolrnn benchmarks"
@@ -17,8 +18,8 @@ STATUSES = ("ok", "absent", "failed")
 SECTIONS = ("ceilings", "rules", "runs", "sweeps", "memory", "start")
 
 
-class ResultsError(ValueError):
-    """A file is not one of results; the text says where and why."""
+class ResultsError(InputError):
+    """A file is not one of results, or cannot be written; the text says where and why."""
 
 
 @dataclass(frozen=True)
@@ -72,19 +73,16 @@ class Results:
 
 def save(results: Results, path: str | Path) -> Path:
     """Write the file whole or not at all."""
-    path = Path(path)
-    text = dumps(results)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=path.name, suffix=".part")
+    return write_text(check(path), dumps(results), ResultsError)
+
+
+def check(path: str | Path) -> Path:
+    """Return where results will be written, in a folder that is made if need be; asked before they are measured."""
     try:
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            file.write(text)
-        Path(name).chmod(0o644)
-        Path(name).replace(path)
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
-        raise
-    return path
+        Path(path).parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ResultsError(f"cannot make the folder of {path}: {error.strerror}; give another path") from error
+    return check_target(path, "", ResultsError)
 
 
 def _short(value: Any) -> Any:

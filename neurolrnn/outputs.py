@@ -6,6 +6,7 @@ from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from neurolrnn import atomic
 from neurolrnn.run import Run, RunFileError
 from neurolrnn.savefile import check_target
 
@@ -75,8 +76,7 @@ def theory_path(subject: str, output: str | Path | None = None) -> Path:
         If that path cannot be written.
     """
     if output is not None:
-        path = Path(output)
-        return check_target(path if path.suffix else path.with_name(path.name + ".png"))
+        return atomic.check_target(output, ".png", RunFileError, f"theory-{subject}")
     _make_folder()
     for number in count(1):
         path = Path(FOLDER) / (f"theory-{subject}.png" if number == 1 else f"theory-{subject}-{number}.png")

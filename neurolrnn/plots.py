@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import io
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from neurolrnn import atomic
 from neurolrnn.errors import InputError
 
 if TYPE_CHECKING:
@@ -70,16 +72,18 @@ def plot_run(run: Run, path: str | Path | None = None) -> Figure:
     return figure
 
 
-def save(figure: Figure, path: str | Path, stamp: str) -> None:
-    """Save a figure with ``stamp`` as its title; the suffix chooses the format, ``.png`` if there is none.
+def save(figure: Figure, path: str | Path, stamp: str, **options: Any) -> Path:
+    """Save a figure in one move, with ``stamp`` as its title, and return where.
+
+    The suffix chooses the format, ``.png`` if there is none; further options are those of ``Figure.savefig``.
 
     Raises
     ------
     InputError
         If the path cannot be written or matplotlib does not know its suffix.
     """
-    target = Path(path)
-    target = target if target.suffix else target.with_name(target.name + ".png")
+    target = atomic.check_target(path, ".png", InputError, "picture")
+    suffix = target.suffix.lower()
     # Without the date, so that the same figure gives the same bytes.
     metadata: dict[str, dict[str, Any]] = {
         ".png": {"Title": stamp},
@@ -87,11 +91,11 @@ def save(figure: Figure, path: str | Path, stamp: str) -> None:
         ".pdf": {"Title": stamp, "CreationDate": None},
     }
     try:
-        figure.savefig(target, metadata=metadata.get(target.suffix.lower()))
+        buffer = io.BytesIO()
+        figure.savefig(buffer, format=suffix[1:], **{"metadata": metadata.get(suffix), **options})
     except ValueError as error:
         raise InputError(f"cannot draw {target}: {error}") from error
-    except OSError as error:
-        raise InputError(f"cannot write {target}: {error.strerror or error}") from error
+    return atomic.write_bytes(target, buffer.getvalue(), InputError)
 
 
 def _title(run: Run) -> str:
@@ -138,7 +142,7 @@ def _loss(axes: Any, run: Run) -> None:
     if (loss[keep] > 0).all():
         axes.set_yscale("log")
     axes.xaxis.set_major_formatter(_thousands())
-    axes.set(xlabel="time steps seen", ylabel=unit.get(run.experiment.get("task", {}).get("loss", ""), "loss"))
+    axes.set(xlabel="time steps seen", ylabel=unit.get(str(run.experiment.get("task", {}).get("loss")), "loss"))
 
 
 def _eigenvalues(axes: Any, run: Run) -> None:

@@ -18,8 +18,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from neurolrnn.atomic import check_folder, write_bytes
-from neurolrnn.errors import NeurolrnnError
+from neurolrnn import atomic, npz_members
+from neurolrnn.errors import InputError, NeurolrnnError
 
 _SEAL = b"neurolrnn sha256 "
 _META = "neurolrnn.npy"
@@ -28,7 +28,15 @@ _EPOCH = (1980, 1, 1, 0, 0, 0)  # a fixed time: the same content gives the same 
 
 
 class RunFileError(NeurolrnnError):
-    """A file cannot be written, or what was found is not a whole file of the kind that was asked for."""
+    """A file cannot be written, or what was found is not a whole file of the kind that was asked for.
+
+    Attributes
+    ----------
+    run : Run or None
+        Where a run was made and could not be saved: that run, whole, which may be saved elsewhere.
+    """
+
+    run: Any = None
 
 
 def check_target(path: str | Path) -> Path:
@@ -39,13 +47,7 @@ def check_target(path: str | Path) -> Path:
     RunFileError
         If it is a folder, or its folder does not exist or may not be written. A long run asks this before it starts.
     """
-    target = Path(path)
-    if target.is_dir():
-        raise RunFileError(f"{target} is a folder; give the name of a file in it, such as {target / 'run.npz'}")
-    if not target.suffix:
-        target = target.with_name(target.name + ".npz")
-    check_folder(target, RunFileError)
-    return target
+    return atomic.check_target(path, ".npz", RunFileError, "run")
 
 
 def write(path: str | Path, kind: str, schema: int, meta: Mapping[str, Any], arrays: Mapping[str, Any]) -> Path:
@@ -76,7 +78,7 @@ def write(path: str | Path, kind: str, schema: int, meta: Mapping[str, Any], arr
     """
     target = check_target(path)
     data = pack(kind, schema, meta, arrays)
-    return write_bytes(target, data, RunFileError)
+    return atomic.write_bytes(target, data, RunFileError)
 
 
 def pack(kind: str, schema: int, meta: Mapping[str, Any], arrays: Mapping[str, Any]) -> bytes:
@@ -116,7 +118,10 @@ def read(path: str | Path, kind: str, schema: int) -> tuple[dict[str, Any], dict
     except OSError as error:
         raise RunFileError(f"cannot read {source}: {error.strerror or error}") from error
     _check_seal(source, data)
-    head, arrays = _unpack(data)
+    try:
+        head, arrays = _unpack(data)
+    except InputError as error:
+        raise RunFileError(f"{source} is damaged: {error}") from error
     if head["kind"] != kind:
         raise RunFileError(f"{source} holds a {head['kind']}, not a {kind}")
     if head["schema"] > schema:
@@ -158,6 +163,16 @@ def _check_seal(source: Path, data: bytes) -> None:
 
 
 def _unpack(data: bytes) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
-    with np.load(io.BytesIO(data), allow_pickle=False) as archive:
-        arrays = {name: archive[name] for name in archive.files}
-    return json.loads(arrays.pop(_META.removesuffix(".npy")).tobytes()), arrays
+    arrays = npz_members.read(io.BytesIO(data), len(data))
+    if _META.removesuffix(".npy") not in arrays:
+        raise InputError("it holds no description of what it is")
+    try:
+        head = json.loads(arrays.pop(_META.removesuffix(".npy")).tobytes())
+        json.dumps(head, ensure_ascii=False).encode()  # half a surrogate pair is no text
+    except (ValueError, RecursionError):
+        raise InputError("its description is no JSON") from None
+    fields = head if isinstance(head, dict) else {}
+    for key, kind in (("kind", str), ("schema", int), ("meta", dict)):
+        if not isinstance(fields.get(key), kind):
+            raise InputError(f"its description has no {key}")
+    return fields, arrays

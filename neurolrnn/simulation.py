@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from neurolrnn.basis import choose_basis
+from neurolrnn.checkpoint import save_or_carry, save_unfinished
 from neurolrnn.engine import Engine
 from neurolrnn.errors import Divergence, InputError
 from neurolrnn.expected_engine import ExpectedEngine
@@ -25,6 +26,7 @@ from neurolrnn.metrics import LANES, measure
 from neurolrnn.network import Network
 from neurolrnn.number_system import make_numbers
 from neurolrnn.observe import Observer
+from neurolrnn.plain_data import Numerics
 from neurolrnn.precision import Precision
 from neurolrnn.rules import Rule
 from neurolrnn.run import Run, describe
@@ -100,7 +102,8 @@ def simulate(
     progress : bool
         Show a progress bar on stderr.
     checkpoint : path, optional
-        Save the unfinished run here about every half minute; ``resume=Run.load(path)`` goes on from it.
+        Save the unfinished run here about every half minute, and the whole one at the end;
+        ``resume=Run.load(path)`` goes on from it.
     resume : Run, optional
         An unfinished run of the same experiment. It is continued at its step, bit for bit as if never interrupted.
     stop_at : int, optional
@@ -118,6 +121,8 @@ def simulate(
     Divergence
         If an output grows beyond 10⁴ times the largest target or is not a number; its ``run`` holds everything
         up to there.
+    RunFileError
+        If the whole run cannot be saved as ``checkpoint``; its ``run`` holds it.
     """
     if training is None:
         training = Training(
@@ -211,7 +216,7 @@ class Session:
     def resume(self, run: Run) -> None:
         """Go on where an unfinished run stopped."""
         if run.experiment != self.experiment:
-            differing = [k for k in self.experiment if run.experiment.get(k) != self.experiment[k]]
+            differing = [k for k, said in self.experiment.items() if run.experiment.get(k) != said]
             raise InputError(f"the run to resume is of another experiment; it differs in {', '.join(differing)}")
         if run.status != "interrupted":
             raise InputError(f"the run to resume is {run.status}; only an interrupted run can go on")
@@ -259,7 +264,7 @@ class Session:
                         self.record()
                     if checkpoint is not None and time.perf_counter() - saved > CHECKPOINT_SECONDS:
                         self.timing["total"] = before + time.perf_counter() - began
-                        self.result("interrupted", "checkpoint").save(checkpoint)
+                        save_unfinished(self.result("interrupted", "checkpoint"), checkpoint)
                         saved = time.perf_counter()
                 if status == "diverged" or self.step >= last or interrupt.asked:
                     break
@@ -270,7 +275,7 @@ class Session:
         self.timing["total"] = before + time.perf_counter() - began
         run = self.result(status, message)
         if checkpoint is not None:
-            run.save(checkpoint)
+            save_or_carry(run, checkpoint)
         if status == "diverged":
             raise Divergence(message, run)
         return run
@@ -358,11 +363,11 @@ class Session:
             basis=engine.basis.describe(),
         )
 
-    def _numerics(self) -> dict[str, Any] | None:
+    def _numerics(self) -> Numerics | None:
         """Return every format that is really used, and what a chip decided."""
         if self.numbers is None and self.applied is None:
             return None
-        found = self.numbers.report() if self.numbers else {}
+        found: Numerics = self.numbers.report() if self.numbers else {}
         return {**found, "chip": self.applied.report()} if self.applied else found
 
     def _clipped(self) -> list[str]:

@@ -13,10 +13,11 @@ from safetensors.numpy import load_file
 
 import neurolrnn as nl
 from neurolrnn import cli
+from neurolrnn.atomic import MARK, WriteError, write_folder
 from neurolrnn.errors import InputError
 from neurolrnn.exports import ASPECTS, TARGETS, Change, LossError
 from neurolrnn.exports.describe import targets_rows, targets_table
-from neurolrnn.exports.writing import MARK, check_path, identifier, write_folder
+from neurolrnn.exports.writing import check_path, identifier
 from neurolrnn.run import RunFileError
 
 ROOT = Path(__file__).parents[1]
@@ -169,7 +170,7 @@ def test_a_folder_is_replaced_whole_if_it_is_an_export(tmp_path):
 def test_a_folder_that_cannot_be_finished_leaves_the_old_one(tmp_path):
     home = tmp_path / "net"
     write_folder(home, {"a.txt": b"1"})
-    with pytest.raises(RunFileError):
+    with pytest.raises(WriteError):
         write_folder(home, {"a.txt": b"2", "a.txt/b": b"3"})  # a file cannot be a folder too
     assert (home / "a.txt").read_bytes() == b"1" and [p.name for p in tmp_path.iterdir()] == ["net"]
 

@@ -13,6 +13,7 @@ import pytest
 from conftest import python_process
 
 import neurolrnn as nl
+from neurolrnn.atomic import MARK
 from neurolrnn.cli import main
 from neurolrnn.spiking import Learning, example_input, from_brian2, to_brian2, to_standalone, twin, write_script
 from neurolrnn.spiking.brian import preferences
@@ -142,7 +143,7 @@ def test_a_script_stands_alone(tmp_path, mode, options):
     x = example_input(net, 40)
     data = nl.Sequences.from_arrays([x[:15], x[15:]], [np.ones((15, 3)), np.ones((25, 3))])
     script = write_script(net, tmp_path / "model", mode, data, **options)
-    assert sorted(path.name for path in script.parent.iterdir()) == ["model.npz", "run.py"]
+    assert sorted(path.name for path in script.parent.iterdir()) == [MARK, "model.npz", "run.py"]
     text = script.read_text(encoding="utf-8")
     assert "neurolrnn" not in text.replace("neurolrnn_", "")
     code = "import runpy, sys\nsys.modules['neurolrnn'] = None\nrunpy.run_path(sys.argv[1], run_name='__main__')"

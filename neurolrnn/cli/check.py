@@ -120,9 +120,10 @@ def _suggest(report: Report, args: argparse.Namespace) -> int:
 def _new_sheet(path: str) -> int:
     from pathlib import Path
 
-    from neurolrnn.atomic import write_text
+    from neurolrnn.atomic import check_kind, write_text
     from neurolrnn_hardware.sheet_template import template
 
+    check_kind(Path(path))
     if Path(path).exists():
         raise InputError(f"{path} is there already; give another name")
     tell(f"written: {write_text(path, template())}")

@@ -78,6 +78,12 @@ def make_parser() -> argparse.ArgumentParser:
     return parser
 
 
+def _drop_output() -> None:
+    """Send what is still to be printed nowhere, so that the end of the process does not try again."""
+    with contextlib.suppress(OSError, ValueError, AttributeError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit code."""
     for stream in (sys.stdout, sys.stderr):
@@ -104,6 +110,14 @@ def main(argv: Sequence[str] | None = None) -> int:
         tell("neurolrnn: interrupted before there was anything to save")
         return FAILED
     except BrokenPipeError:  # the reader has seen enough, as with "| head"
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _drop_output()
         return OK
+    except OSError as error:
+        if debug:
+            traceback.print_exc()
+        if error.filename is None:  # what was printed did not get where it was sent to
+            _drop_output()
+        what = error.filename or "what was printed"
+        tell(f"neurolrnn: cannot write or read {what}: {error.strerror or error}; see whether there is room and access")
+        return BAD_INPUT
     return code

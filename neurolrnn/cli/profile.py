@@ -69,6 +69,7 @@ exit codes: 0 all runs made, 1 interrupted, or some runs failed, 2 bad input""",
 def _profile(args: argparse.Namespace) -> int:
     from neurolrnn.experiment import Experiment
 
+    _check_files(args)
     seeds = None if args.seeds is None else read_seeds(args.seeds)
     profile: Profile | None = None
     if args.resume is not None:
@@ -95,6 +96,16 @@ def _profile(args: argparse.Namespace) -> int:
     if args.json:
         print_json(data)
     return code if profile is None else max(code, _verdict(profile))
+
+
+def _check_files(args: argparse.Namespace) -> None:
+    """Refuse files that could not be written, before the runs are made."""
+    from neurolrnn.atomic import check_target
+
+    suggestion = args.output if args.suggest else None
+    for path, suffix in ((args.csv, ".csv"), (args.parquet, ".parquet"), (args.plot, ".png"), (suggestion, "")):
+        if path is not None:
+            check_target(path, suffix, InputError, "profile")
 
 
 def _run(args: argparse.Namespace, experiment: Experiment, seeds: int | list[int]) -> Profile:

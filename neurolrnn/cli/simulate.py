@@ -55,9 +55,10 @@ Values of --set are TOML (numbers, true, [1, 2], {{A = 0.1}}); anything else is 
 
 
 def _simulate(args: argparse.Namespace) -> int:
+    from neurolrnn.checkpoint import rescue, save_or_carry
     from neurolrnn.experiment import Experiment
     from neurolrnn.outputs import run_path
-    from neurolrnn.run import Run
+    from neurolrnn.run import Run, RunFileError
 
     resume = None if args.resume is None else Run.load(args.resume)
     if args.experiment is not None:
@@ -72,11 +73,14 @@ def _simulate(args: argparse.Namespace) -> int:
         return _plan(experiment, args)
     target = run_path(experiment, args.output, args.resume)
     try:
-        run = experiment.simulate(progress=not args.quiet, checkpoint=target, resume=resume)
-    except Divergence as divergence:
-        run = divergence.run
-    began = time.perf_counter()
-    files = [run.save(target)]
+        try:
+            run = experiment.simulate(progress=not args.quiet, checkpoint=target, resume=resume)
+        except Divergence as divergence:
+            run = divergence.run
+        began = time.perf_counter()
+        files = [save_or_carry(run, target)]
+    except RunFileError as error:
+        raise rescue(error) from error
     saved = time.perf_counter()
     files += [] if args.no_plot else _picture(run, target)
     _report(run, files, args)

@@ -42,9 +42,15 @@ def add_spike(subparsers: Any) -> None:
 
 
 def _spike(args: argparse.Namespace) -> int:
-    from neurolrnn.run import Run
+    from neurolrnn.atomic import check_folder, check_target
+    from neurolrnn.errors import InputError
+    from neurolrnn.run import Run, RunFileError
     from neurolrnn.spiking.report import deploy
 
+    if args.plot is not None:
+        check_target(args.plot, ".png", InputError, "picture")
+    if args.output is not None:
+        check_folder(args.output, RunFileError)
     report = deploy(
         Run.load(args.run), mode=args.mode, q=args.q, error=args.error, payload=args.payload, receivers=args.receivers,
         reset=args.reset, micro_steps=args.micro_steps, precision=args.precision, compare=args.compare,

@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from neurolrnn import atomic
 from neurolrnn.errors import InputError
 
 CHANNELS, SPEAKERS = 12, 9
@@ -80,12 +81,13 @@ def _micro(text: str) -> int:
 
 
 def write(texts: dict[str, str], out: Path) -> None:
-    """Write the arrays of both texts to ``out``, compressed; the same text always gives the same arrays."""
+    """Write the arrays of both texts to ``out``, compressed, in one move; the same text gives the same arrays."""
     arrays: dict[str, NDArray[np.generic]] = {}
     for part in ("train", "test"):
         values, lengths, speakers = parse(texts[part], part)
         arrays |= {f"{part}_micro": values, f"{part}_lengths": lengths, f"{part}_speakers": speakers}
-    with zipfile.ZipFile(out, "w") as archive:
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:
         for name, array in arrays.items():
             # A member with a fixed date: the file changes only with the arrays (and the compressor's version).
             member = zipfile.ZipInfo(f"{name}.npy", (1980, 1, 1, 0, 0, 0))
@@ -93,6 +95,7 @@ def write(texts: dict[str, str], out: Path) -> None:
             content = io.BytesIO()
             np.save(content, np.asfortranarray(array), allow_pickle=False)  # a channel in one piece compresses best
             archive.writestr(member, content.getvalue())
+    atomic.write_bytes(out, buffer.getvalue(), InputError)
 
 
 def main(arguments: list[str]) -> int:

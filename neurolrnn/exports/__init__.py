@@ -6,12 +6,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from neurolrnn import atomic
 from neurolrnn.errors import InputError, choose, real_number
 from neurolrnn.exports.losses import Change, ExportReport, Loss, LossError
 from neurolrnn.exports.target import ASPECTS, TARGETS, Plan, Source, Target
-from neurolrnn.exports.writing import check_path, default_path, write_file, write_folder
+from neurolrnn.exports.writing import check_path, default_path
 from neurolrnn.network import Network
-from neurolrnn.run import Run
+from neurolrnn.run import Run, RunFileError
 
 __all__ = [
     "ASPECTS",
@@ -109,7 +110,7 @@ def export(
     if dry_run or place is None:
         return report
     if row.is_folder:
-        write_folder(place, files)
+        atomic.write_folder(place, files, RunFileError)
     else:
-        write_file(place, next(iter(files.values())))
+        atomic.write_bytes(place, next(iter(files.values())), RunFileError)
     return ExportReport(target, place, sizes, *parts, written=True)

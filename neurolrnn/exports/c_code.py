@@ -200,18 +200,26 @@ def _sizes(files: dict[str, str], name: str, compiler: str | None) -> list[str]:
     size = shutil.which(words[0].removesuffix("gcc") + "size") if words else None
     if size is None or shutil.which(words[0]) is None:
         return []
+    files = {**files, "device.c": f'#include "{name}.h"\n{name}_device device;\n'}
+    try:
+        return _compiled_sizes(files, name, words, size)
+    except OSError:  # no room for temporary files: the export itself needs none
+        return []
+
+
+def _compiled_sizes(files: dict[str, str], name: str, words: list[str], size: str) -> list[str]:
     with tempfile.TemporaryDirectory() as folder:
         for file, text in files.items():
             (Path(folder) / file).write_text(text, encoding="utf-8")
-        (Path(folder) / "device.c").write_text(f'#include "{name}.h"\n{name}_device device;\n', encoding="utf-8")
         found = []
         for part in (name, "device"):
             done = subprocess.run(
                 [*words, *FLAGS, "-c", f"{part}.c", "-o", f"{part}.o"], cwd=folder, capture_output=True, text=True
             )
             if done.returncode:
-                return [f"{compiler} could not compile it: {done.stderr.strip().splitlines()[0]}"]
+                return [f"{shlex.join(words)} could not compile it: {done.stderr.strip().splitlines()[0]}"]
             told = subprocess.run([size, f"{part}.o"], cwd=folder, capture_output=True, text=True, check=True)
             found.append([int(field) for field in told.stdout.splitlines()[1].split()[:3]])
     (code, data, bss), (_, _, device) = found
-    return [f"{compiler} -Os: {code} bytes .text with tables, {data} .data, {bss} .bss; {device} bytes RAM per device"]
+    sizes = f"{code} bytes .text with tables, {data} .data, {bss} .bss; {device} bytes RAM per device"
+    return [f"{shlex.join(words)} -Os: {sizes}"]

@@ -20,6 +20,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from neurolrnn.atomic import check_kind, check_parent
 from neurolrnn.errors import NeurolrnnError
 from neurolrnn.profiles.plan import Item, Plan
 from neurolrnn.profiles.row import Row
@@ -257,12 +258,12 @@ class Store:
             "INSERT INTO plan VALUES (?, ?, ?, ?, ?, ?, ?)", ((*line, _seal(*map(str, line))) for line in lines)
         )
 
-    def _header(self) -> dict[str, Any] | None:
+    def _header(self) -> ProfileData | None:
         row = self._db.execute("SELECT value, seal FROM header WHERE name = 'plan'").fetchone()
         if row is None:
             return None
         _check_seal(self.where, "what it is for", row[1], row[0])
-        said: dict[str, Any] = json.loads(row[0])
+        said: ProfileData = json.loads(row[0])
         return said
 
     def plan(self) -> Plan:
@@ -339,19 +340,17 @@ def _connect(path: str | Path | None, *, new: bool) -> sqlite3.Connection:
     if path is None:
         return sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False)
     file = Path(path)
-    if file.is_dir():
-        raise StoreError(f"{file} is a folder; give the name of a file in it, such as {file / 'profile.sqlite'}")
-    if not file.exists():
+    found = check_kind(file, StoreError, "profile.sqlite")
+    if found is None:
         if not new:
             raise StoreError(f"there is no store {file}")
-        if not file.parent.is_dir():
-            raise StoreError(f"cannot make {file}: the folder {file.parent} does not exist; make it first")
+        check_parent(file, file.parent, StoreError)
     db = sqlite3.connect(file, timeout=PATIENCE_SECONDS, isolation_level=None, check_same_thread=False)
     db.execute("PRAGMA synchronous = FULL")
     return db
 
 
-def _differences(there: dict[str, Any], here: dict[str, Any], keys: list[str]) -> str:
+def _differences(there: Mapping[str, Any], here: Mapping[str, Any], keys: list[str]) -> str:
     words = []
     for key in keys:
         if key == "axes":

@@ -13,11 +13,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from neurolrnn.atomic import write_bytes
+from neurolrnn import atomic
 from neurolrnn.errors import InputError, choose
 from neurolrnn.profiles.axes import Axis
 from neurolrnn.profiles.row import Row, shown
-from neurolrnn.savefile import check_target
 from neurolrnn.tables import text_table
 
 if TYPE_CHECKING:
@@ -133,9 +132,7 @@ def to_parquet(rows: Sequence[Row], axes: Sequence[str], path: str | Path) -> Pa
 
 
 def _write(path: str | Path, suffix: str, data: bytes) -> Path:
-    target = Path(path)
-    target = check_target(target if target.suffix else target.with_name(target.name + suffix))
-    return write_bytes(target, data, InputError)
+    return atomic.write_bytes(atomic.check_target(path, suffix, InputError, "profile"), data, InputError)
 
 
 def to_xarray(rows: Sequence[Row], axes: Mapping[str, Axis], mode: str, seeds: Sequence[int]) -> xarray.Dataset:

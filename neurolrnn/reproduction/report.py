@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import math
-import os
-import secrets
 import textwrap
-from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from neurolrnn import atomic
 from neurolrnn.errors import InputError
 from neurolrnn.run import plain
 from neurolrnn.tables import markdown_table, text_table
@@ -110,10 +107,10 @@ def make_folder(folder: str | Path) -> Path:
     target = Path(folder)
     try:
         target.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise InputError(f"cannot make the folder {target}: {error.strerror or error}; name another with -o") from error
-    if not os.access(target, os.W_OK | os.X_OK):
-        raise InputError(f"the folder {target} may not be written; name another with -o")
+    except (OSError, ValueError) as error:
+        why = error.strerror if isinstance(error, OSError) else error
+        raise InputError(f"cannot make the folder {target}: {why}; name another with -o") from error
+    atomic.check_parent(target / FOLDER_FILES[0], target, InputError)
     return target
 
 
@@ -122,11 +119,7 @@ def write_all(result: Reproduction, folder: Path) -> list[Path]:
     data = json.dumps(_finite(plain(result.to_dict())), ensure_ascii=False, indent=1, allow_nan=False) + "\n"
     written = []
     for name, text in zip(FOLDER_FILES, (data, result.markdown(), f"{result}\n"), strict=True):
-
-        def put(path: Path, text: str = text) -> None:
-            path.write_text(text, encoding="utf-8")
-
-        written.append(_in_one_move(folder / name, put))
+        written.append(atomic.write_text(folder / name, text, InputError))
     return written
 
 
@@ -135,21 +128,8 @@ def write_picture(outcome: Outcome, folder: Path) -> Path | None:
     draw = outcome.claim.draw
     if draw is None or outcome.error:
         return None
-    measured = outcome.measured
-    return _in_one_move(folder / f"{outcome.claim.name}.png", lambda part: draw(measured, part))
-
-
-def _in_one_move(target: Path, put: Callable[[Path], object]) -> Path:
-    """Write beside the target and move it there, so that the target is whole, old or new, at any time."""
-    part = target.with_name(f".{secrets.token_hex(4)}.{target.name}")
-    try:
-        put(part)
-        part.replace(target)
-    except OSError as error:
-        raise InputError(f"cannot write {target}: {error.strerror or error}") from error
-    finally:
-        with contextlib.suppress(OSError):
-            part.unlink(missing_ok=True)
+    target = folder / f"{outcome.claim.name}.png"
+    draw(outcome.measured, target)
     return target
 
 

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from neurolrnn.atomic import check_target
 from neurolrnn.errors import InputError
 from neurolrnn.experiment import Experiment
 from neurolrnn.precision import Precision
@@ -80,8 +81,9 @@ class Deployment:
         keywords = {n: getattr(self.plan, n) for n in Plan.__dataclass_fields__ if n not in ("network", "mode")}
         if picture is not None:
             what: Any = self.task if self.task is not None else example_input(self.plan.network)
-            plot_deployment(self.plan.network, what, picture, mode=self.plan.mode, **keywords)
-            files.append(Path(picture) if Path(picture).suffix else Path(picture + ".png"))
+            target = check_target(picture, ".png", InputError, "picture")
+            plot_deployment(self.plan.network, what, target, mode=self.plan.mode, **keywords)
+            files.append(target)
         if folder is not None:
             files.append(write_script(self.plan.network, folder, self.plan.mode, self.inputs(), **keywords))
         return files

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from neurolrnn.atomic import write_bytes
+from neurolrnn import atomic
 from neurolrnn.errors import InputError
 from neurolrnn.network import Network
 from neurolrnn.savefile import RunFileError
@@ -180,7 +180,8 @@ def write_script(
     net : Network
         What is deployed.
     path : path
-        A folder, made if there is none; gets ``run.py`` and ``model.npz``, which replace older ones.
+        A folder, made if there is none; gets ``run.py`` and ``model.npz``. An older one of a script or an export is
+        replaced in one move.
     mode, data, **options
         As for :func:`to_brian2`. Without data the script is fed with :func:`example_input`.
 
@@ -194,20 +195,13 @@ def write_script(
     InputError
         If choices do not go together.
     RunFileError
-        If the folder cannot be written.
+        If the folder cannot be written, or holds files that no export wrote; what was there is as it was.
     """
+    folder = atomic.check_folder(path, RunFileError)
     plan = make_plan(net, mode, **options)
     files = script_files(plan, example_input(net) if data is None else data)
-    folder = Path(path)
-    if folder.exists() and not folder.is_dir():
-        raise RunFileError(f"{folder} is a file; a script is a folder of two files, so give another name")
-    try:
-        folder.mkdir(exist_ok=True)
-    except OSError as error:
-        raise RunFileError(f"cannot write {folder}: {error.strerror or error}") from error
-    for name, content in files.items():
-        write_bytes(folder / name, content.encode() if isinstance(content, str) else content, RunFileError)
-    return folder / SCRIPT
+    encoded = {name: content.encode() if isinstance(content, str) else content for name, content in files.items()}
+    return atomic.write_folder(folder, encoded, RunFileError) / SCRIPT
 
 
 def example_input(net: Network, steps: int = 200, seed: int = 0) -> Any:

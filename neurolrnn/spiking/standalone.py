@@ -10,6 +10,7 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import ArrayLike
 
+from neurolrnn.atomic import check_parent
 from neurolrnn.errors import InputError
 from neurolrnn.network import Network
 from neurolrnn.spiking.blueprint import STEP_MS
@@ -43,8 +44,7 @@ class Standalone(Brian2Network):
         if not any(shutil.which(name) for name in ("g++", "clang++", "cl")):
             raise InputError("no C++ compiler was found; install one, or take to_brian2 or the twin instead")
         self.folder = Path(folder)
-        if self.folder.exists() and any(self.folder.iterdir()) and not (self.folder / "main.cpp").exists():
-            raise InputError(f"{self.folder} holds files that Brian2 did not write; give a new folder")
+        self._check_folder()
         from brian2 import ms
         from brian2.devices.device import get_device, reset_device, set_device
 
@@ -59,11 +59,32 @@ class Standalone(Brian2Network):
             with preferences(codegen__cpp__extra_compile_args_gcc=EXACT, codegen__loop_invariant_optimisations=False):
                 super().__init__(plan, data, record)
                 self.network.run(len(self.stream.x) * STEP_MS * ms, namespace={})
-                device.build(directory=str(self.folder), compile=True, run=False, clean=False)
+                self._build(device)
         finally:
             reset_device()
         self._device: Any = device
         Standalone._latest = self
+
+    def _build(self, device: Any) -> None:
+        """Write and compile the program."""
+        try:
+            device.build(directory=str(self.folder), compile=True, run=False, clean=False)
+        except (OSError, RuntimeError) as error:  # RuntimeError: what Brian2 says where the compiler fails
+            raise InputError(
+                f"Brian2 could not make a program in {self.folder}: {error}. See whether the disk is full and the "
+                f"compiler works; what was written so far may be deleted"
+            ) from error
+
+    def _check_folder(self) -> None:
+        """Refuse a folder that cannot be written, or holds files that are not Brian2's."""
+        found = self.folder
+        check_parent(found, found.absolute().parent, InputError)
+        if found.exists():
+            if not found.is_dir():
+                raise InputError(f"{found} is a file; a program is a folder, so give another name")
+            check_parent(found / "main.cpp", found, InputError)
+            if any(found.iterdir()) and not (found / "main.cpp").exists():
+                raise InputError(f"{found} holds files that Brian2 did not write; give a new folder")
 
     def run(self, *, network: Network | None = None, data: Sequences | ArrayLike | None = None) -> SpikingResult:
         """Run the program and return what happened.
