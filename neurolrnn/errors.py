@@ -9,8 +9,19 @@ from collections.abc import Iterable
 from typing import Any
 
 
+LONGEST = 1200
+"""Characters of the longest line of an error; what stands in the middle of a longer one is left out."""
+
+
 class NeurolrnnError(Exception):
-    """Base of every error this package raises on purpose."""
+    """Base of every error this package raises on purpose.
+
+    Its text can be shown as it is, whatever was in a file: no line is longer than :data:`LONGEST` characters, and
+    characters that do not print are written as escapes.
+    """
+
+    def __str__(self) -> str:
+        return "\n".join(map(_shown, super().__str__().split("\n")))
 
 
 class InputError(NeurolrnnError, ValueError):
@@ -29,6 +40,12 @@ class Divergence(NeurolrnnError, ArithmeticError):
     def __init__(self, message: str, run: Any) -> None:
         super().__init__(message)
         self.run = run
+
+
+def _shown(line: str) -> str:
+    if len(line) > LONGEST:
+        line = f"{line[: LONGEST // 2]} ... {line[-LONGEST // 3 :]}"
+    return line if line.isprintable() else "".join(c if c.isprintable() else repr(c)[1:-1] for c in line)
 
 
 def _is(value: Any, kind: type) -> bool:
@@ -67,7 +84,10 @@ def real_number(
     upper = f"below {below:g}" if below < math.inf else f"at most {at_most:g}" if at_most < math.inf else ""
     wanted = "a finite number" + "".join(f" {part}" for part in (" and ".join(p for p in (lower, upper) if p),) if part)
     if _is(value, numbers.Real):
-        number = float(value)
+        try:
+            number = float(value)
+        except OverflowError:  # an integer beyond every float
+            number = math.inf
         if math.isfinite(number) and number > above and at_least <= number <= at_most and number < below:
             return number
     raise InputError(f"{name} = {value!r}; {wanted} is needed")

@@ -18,7 +18,10 @@ FEEDBACKS = ("random", "symmetric")
 def _feedback(value: Any) -> Feedback:
     if isinstance(value, str):
         return choose("feedback", value, FEEDBACKS)  # type: ignore[return-value]
-    array = np.array(value, dtype=np.float64, order="C")
+    try:
+        array = np.array(value, dtype=np.float64, order="C")
+    except (TypeError, ValueError, OverflowError):
+        raise InputError(f"feedback = {value!r}; 'random', 'symmetric' or a matrix (n_out, n_rec) is needed") from None
     if array.ndim != 2 or not np.isfinite(array).all():
         raise InputError(f"feedback has shape {array.shape}; 'random', 'symmetric' or a finite (n_out, n_rec) matrix")
     array.flags.writeable = False

@@ -13,14 +13,12 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 import numpy as np
 from numpy.typing import NDArray
 
-from neurolrnn import savefile
-from neurolrnn.block_matrix import BlockMatrix
+from neurolrnn import run_parts, savefile
 from neurolrnn.errors import InputError, choose
 from neurolrnn.network import Network
 from neurolrnn.precision import Precision
 from neurolrnn.rules import Rule
 from neurolrnn.savefile import RunFileError
-from neurolrnn.sparse_matrix import SparseMatrix
 from neurolrnn.tables import text_table
 from neurolrnn.tasks.base import Task
 from neurolrnn.training import Training
@@ -280,23 +278,22 @@ class Run:
         def group(name: str) -> dict[str, NDArray[Any]]:
             return {key[len(name) + 1 :]: array for key, array in arrays.items() if key.startswith(name + "/")}
 
-        def network(name: str) -> Network:
-            weights = group(name)
-            parts = {key[2:]: array for key, array in weights.items() if key.startswith("W.")}
-            form = SparseMatrix if "sources" in parts else BlockMatrix
-            W: Any = form(**parts) if parts else weights["W"]
-            return Network(weights["A"], W, weights["B"], **meta[name])
-
-        factors = group("factors")
-        return cls(
-            **{key: meta[key] for key in _META},
-            initial=network("initial"),
-            network=network("network"),
-            feedback=group("feedback").get("R"),
-            factors=(factors["M"], factors["N"]) if factors else None,
-            records=group("records"),
-            state=group("state"),
-        )
+        try:
+            run_parts.check_meta(meta)
+            networks = {name: run_parts.network(name, group(name), meta[name]) for name in ("initial", "network")}
+            feedback, factors, records, state = (group(name) for name in ("feedback", "factors", "records", "state"))
+            run_parts.check_arrays(networks["network"], networks["initial"], feedback, factors, records)
+            run_parts.check_state(state)
+            return cls(
+                **{key: meta[key] for key in _META},
+                **networks,
+                feedback=feedback.get("R"),
+                factors=(factors["M"], factors["N"]) if factors else None,
+                records=records,
+                state=state,
+            )
+        except InputError as error:
+            raise RunFileError(f"{path} is sealed, but holds no run: {error}") from error
 
     def rank_report(self) -> RankReport:
         """Return bound and rank of what was learned in W and B; see :func:`neurolrnn.theory.rank_report`."""

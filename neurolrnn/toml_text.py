@@ -5,12 +5,12 @@ from __future__ import annotations
 import difflib
 import json
 import re
-import tomllib
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 from neurolrnn.errors import InputError
+from neurolrnn_hardware import plain_toml
 
 _PLACE = re.compile(r" \(at (?:line (?P<line>\d+), column (?P<column>\d+)|end of document)\)$")
 _BARE = re.compile(r"[A-Za-z0-9_-]+")
@@ -42,12 +42,13 @@ def read(path: str | Path) -> dict[str, Any]:
 def parse(text: str, where: str) -> dict[str, Any]:
     """Parse TOML; errors name ``where``, the line and what stands there."""
     try:
-        return tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
+        return plain_toml.loads(text)
+    except plain_toml.TextError as error:
         message = str(error)
-        place, lines = _PLACE.search(message), text.splitlines()
-        at = f", line {max(len(lines), 1)} (the end)"
-        shown = ""
+        place, lines = _PLACE.search(message), text.split("\n")
+        at, shown = "", ""
+        if place:
+            at = f", line {max(len(text.splitlines()), 1)} (the end)"
         if place and place["line"]:
             number = int(place["line"])
             at = f", line {number}, column {place['column']}"
@@ -58,8 +59,8 @@ def parse(text: str, where: str) -> dict[str, Any]:
 def value(text: str) -> Any:
     """Read one TOML value as typed on a command line; what is not TOML is taken as a string."""
     try:
-        parsed = tomllib.loads(f"value = {text}")
-    except tomllib.TOMLDecodeError:
+        parsed = plain_toml.loads(f"value = {text}")
+    except plain_toml.TextError:
         return text
     return parsed["value"] if set(parsed) == {"value"} else text
 

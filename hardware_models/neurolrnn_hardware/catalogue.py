@@ -12,6 +12,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
+from neurolrnn_hardware import plain_toml
 from neurolrnn_hardware.chip import PLACEMENTS, SECTIONS, Chip
 from neurolrnn_hardware.sheet_fields import GRADES, Fact, Reference, Spec
 
@@ -94,9 +95,9 @@ def parse(text: str, where: str = "chip sheet", key: str = "own") -> Chip:
         If it is not TOML, or something in it is not allowed.
     """
     try:
-        tables = tomllib.loads(text)
-    except (tomllib.TOMLDecodeError, RecursionError) as error:
-        raise ChipError(f"{where}: not TOML: {error or 'nested too deeply'}") from None
+        tables = plain_toml.loads(text)
+    except plain_toml.TextError as error:
+        raise ChipError(f"{where}: not TOML: {error}") from None
     return read(tables, where, key)
 
 

@@ -64,7 +64,7 @@ class Sequences:
         if len(targets) != steps:
             raise InputError(f"inputs have {steps} steps, targets {len(targets)}; one target row per step is needed")
         starts = np.array(self.starts, dtype=np.int64)
-        if starts.ndim != 1 or len(starts) < 2 or starts[0] != 0 or starts[-1] != steps or (np.diff(starts) < 1).any():
+        if starts.ndim != 1 or len(starts) < 2 or starts[0] != 0 or starts[-1] != steps or (starts[1:] <= starts[:-1]).any():
             raise InputError(f"starts must rise from 0 to the number of steps ({steps}), one entry more than sequences")
         mask = np.array(self.mask, dtype=np.float64) if np.size(self.mask) else np.ones(steps)
         if mask.shape != (steps,) or not np.isfinite(mask).all() or (mask < 0).any():
@@ -217,7 +217,7 @@ class Task:
                 raise InputError("training and test sequences must have the same channels")
             if self.loss == "cross-entropy":
                 t = part.targets[part.mask > 0]
-                if (t < 0).any() or np.abs(t.sum(axis=1) - 1.0).max() > 1e-9:
+                if (t < 0).any() or (t > 2).any() or np.abs(t.sum(axis=1) - 1.0).max() > 1e-9:
                     raise InputError("cross-entropy targets must be probabilities: at least 0, each row adding to 1")
 
     @property

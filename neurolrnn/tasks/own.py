@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import zipfile
+import io
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from neurolrnn import npz_members
 from neurolrnn.errors import InputError, choose
 from neurolrnn.tasks.base import LOSSES, Loss, Sequences, Task
 
@@ -84,19 +85,14 @@ def from_npz(path: str | Path, loss: Loss = "squared-error") -> Task:
     choose("loss", loss, LOSSES)
     file = str(path)
     try:
-        loaded = np.load(file, allow_pickle=False)
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
-        raise InputError(f"{file}: cannot be read as .npz ({error})") from error
-    if not isinstance(loaded, np.lib.npyio.NpzFile):
-        raise InputError(f"{file}: is a single array; save it with np.savez(file, inputs=..., targets=...)")
-    arrays: dict[str, NDArray[Any]] = {}
-    with loaded as members:
-        for name in members.files:
-            choose(f"{file}: array", name, [*ARRAYS, *(f"test_{a}" for a in ARRAYS)])
-            try:
-                arrays[name] = members[name]
-            except (ValueError, OSError, EOFError, zipfile.BadZipFile) as error:
-                raise InputError(f"{file}: array {name} cannot be read ({error}); save plain numbers") from error
+        with Path(file).open("rb") as opened:
+            if opened.read(6) == b"\x93NUMPY":
+                raise InputError("is a single array; save it with np.savez(file, inputs=..., targets=...)")
+            arrays = npz_members.read(opened, opened.seek(0, io.SEEK_END))
+        for name in arrays:
+            choose("array", name, [*ARRAYS, *(f"test_{a}" for a in ARRAYS)])
+    except (OSError, ValueError) as error:  # InputError is a ValueError, and so is what a path with a zero byte gives
+        raise InputError(f"{file}: {getattr(error, 'strerror', None) or error}") from error
     parts: list[Sequences | None] = []
     for prefix in ("", "test_"):
         chosen = {a: arrays.get(prefix + a) for a in ARRAYS}
@@ -151,6 +147,6 @@ def _numbers(name: str, value: Any) -> Any:
         array = np.asarray(value)
     except ValueError:  # a list of arrays of different shapes
         return [_numbers(f"{name}[{i}]", part) for i, part in enumerate(value)]
-    if array.dtype.kind not in "fiub":
-        raise InputError(f"{name} holds {array.dtype} values; real numbers are needed")
+    if array.dtype.kind not in "fiub" or array.dtype.itemsize > 8:
+        raise InputError(f"{name} holds {array.dtype} values; real numbers of at most 64 bits are needed")
     return array
