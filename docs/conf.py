@@ -34,8 +34,8 @@ suppress_warnings = ["myst.header"]  # a page may begin below level one where it
 
 NAVIGATION = {
     "Begin": ["generated/readme", "tutorial"],
-    "How to": ["rules", "tasks", "formats", "large_networks", "sparse", "extending"],
-    "How many bits": ["profile", "profile_answers", "quantisation_study", "quantised_vowels"],
+    "How to": ["choose_rule", "rules", "own_data", "tasks", "formats", "large_networks", "sparse", "extending"],
+    "How many bits": ["profile", "cluster", "profile_answers", "quantisation_study", "quantised_vowels"],
     "Chips": ["fit_my_chip", "chip_limits", "locality", "chip_learning", "chips"],
     "Deploy": [
         "spiking",

@@ -18,19 +18,15 @@ BLOCK = re.compile(r"^(?:<!-- (?P<mark>[^\n]*?) -->\n)?```(?P<kind>\w+)\n(?P<tex
 SKIPPED = ("not run:", "command:")  # with a reason; the README's two commands, which .ci/run runs
 
 
-def blocks(path: Path, *kinds: str) -> list[str]:
-    """Return the blocks of a page that are to be run, and fail if one is left out without a reason."""
+def blocks(path: Path, *kinds: str) -> list[tuple[str, str]]:
+    """Return kind and text of the blocks of a page that are to be run, and fail if one is left out without a reason."""
     found = []
     for match in BLOCK.finditer(path.read_text(encoding="utf-8")):
         mark = match["mark"] or ""
         if match["kind"] in kinds and not mark.startswith(SKIPPED):
-            found.append(match["text"])
+            found.append((match["kind"], match["text"]))
         assert not mark.startswith("not run:") or len(mark) > 15, f"{path.name}: say why a block is not run"
     return found
-
-
-def having(*kinds: str) -> list[Path]:
-    return [path for path in PAGES if blocks(path, *kinds)]
 
 
 def name(path: Path) -> str:
@@ -47,30 +43,31 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-@pytest.mark.parametrize("page", having("python"), ids=name)
-def test_python(page: Path, folder: Path) -> None:
-    """All blocks of a page, one after the other, as a reader would paste them."""
+@pytest.mark.parametrize("page", [page for page in PAGES if blocks(page, "python", "sh")], ids=name)
+def test_page(page: Path, folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """All blocks of a page, one after the other in one folder, as a reader would paste them."""
     space: dict[str, object] = {"__name__": "__main__"}
-    for block in blocks(page, "python"):
-        if block.startswith(">>>"):
+    for kind, block in blocks(page, "python", "sh"):
+        if kind == "sh":
+            for line in block.replace("\\\n", " ").splitlines():
+                command(page, line, capsys)
+        elif block.startswith(">>>"):
             example = doctest.DocTestParser().get_doctest(block, space, page.name, str(page), 0)
             assert doctest.DocTestRunner().run(example).failed == 0
         else:
             exec(compile(block, page.name, "exec"), space)
 
 
-@pytest.mark.parametrize("page", having("sh"), ids=name)
-def test_commands(page: Path, folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    for block in blocks(page, "sh"):
-        for line in block.replace("\\\n", " ").splitlines():
-            words = shlex.split(line, comments=True)
-            if not words:
-                continue
-            assert words[0].removeprefix(".venv/bin/") == "neurolrnn", f"{page.name}: {line}: mark what cannot be run"
-            code = cli.main(words[1:])
-            said = capsys.readouterr()
-            judged = words[1] == "check" and code == 1  # the chip said no, which is an answer
-            assert code == 0 or judged, f"{page.name}: {line}\n{said.out[-500:]}{said.err[-1000:]}"
+def command(page: Path, line: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """Run a line of a shell, which is to be a command of ours."""
+    words = shlex.split(line, comments=True)
+    if not words:
+        return
+    assert words[0].removeprefix(".venv/bin/") == "neurolrnn", f"{page.name}: {line}: mark what cannot be run"
+    code = cli.main(words[1:])
+    said = capsys.readouterr()
+    judged = words[1] == "check" and code == 1  # the chip said no, which is an answer
+    assert code == 0 or judged, f"{page.name}: {line}\n{said.out[-500:]}{said.err[-1000:]}"
 
 
 def test_every_page_is_in_the_navigation() -> None:

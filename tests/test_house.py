@@ -230,10 +230,9 @@ def read(file: str) -> str:
     return (ROOT / file).read_text(encoding="utf-8")
 
 
-@pytest.mark.parametrize("file", ["README.md", "docs/rules.md"])
-def test_rules_table(file):
-    found = between(read(file), "<!-- rules: begin -->", "<!-- rules: end -->")
-    assert found == tables.rules_table("markdown"), f"{file}: put in what neurolrnn.tables.rules_table gives"
+def test_rules_table():
+    found = between(read("docs/rules.md"), "<!-- rules: begin -->", "<!-- rules: end -->")
+    assert found == tables.rules_table("markdown"), "docs/rules.md: put in what neurolrnn.tables.rules_table gives"
 
 
 def gradcheck_table() -> str:
@@ -305,9 +304,9 @@ def test_every_command_in_the_readme_parses(monkeypatch):
 def test_session_of_the_readme_runs(tmp_path):
     code = "".join(re.findall(r"```python\n(.*?)```", read("README.md"), re.DOTALL))  # one session, block after block
     out = python_process(f"import os; os.chdir({os.fspath(tmp_path)!r})\n{code}")
-    assert float(out.splitlines()[0]) < 0.1
-    assert "passed" in out
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["run.npz", "run.png"]
+    assert float(re.search(r"^test accuracy +([\d.]+) %", out, re.MULTILINE)[1]) > 80
+    assert re.search(r"\(cortex_m4\): fits$", out, re.MULTILINE)
+    assert [path.name for path in tmp_path.iterdir()] == ["device"]
 
 
 # --- citations
