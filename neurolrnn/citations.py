@@ -16,12 +16,14 @@ from neurolrnn.tasks import TASKS
 MODEL = "williams2026"
 PAPERS: dict[str, str] = {
     "williams2026": """@inproceedings{williams2026,
-  author    = {Williams and Payeur and Lajoie},
+  author    = {Williams, Ezekiel and Payeur, Alexandre and Lajoie, Guillaume},
   title     = {Dynamics and Representation Structure of Local Approximations to Gradient-Based Learning in Linear
                Recurrent Neural Networks},
   booktitle = {International Conference on Machine Learning},
   year      = {2026},
-  note      = {arXiv:2606.00243},
+  eprint    = {2606.00243},
+  archivePrefix = {arXiv},
+  primaryClass  = {cs.NE},
 }""",
     "murray2019": """@article{murray2019,
   author  = {Murray, James M.},
@@ -30,6 +32,7 @@ PAPERS: dict[str, str] = {
   volume  = {8},
   pages   = {e43299},
   year    = {2019},
+  doi     = {10.7554/eLife.43299},
 }""",
     "williams1990": """@article{williams1990,
   author  = {Williams, Ronald J. and Peng, Jing},
@@ -39,6 +42,7 @@ PAPERS: dict[str, str] = {
   number  = {4},
   pages   = {490--501},
   year    = {1990},
+  doi     = {10.1162/neco.1990.2.4.490},
 }""",
     "bellec2020": """@article{bellec2020,
   author  = {Bellec, Guillaume and Scherr, Franz and Subramoney, Anand and Hajek, Elias and Salaj, Darjan and
@@ -48,12 +52,14 @@ PAPERS: dict[str, str] = {
   volume  = {11},
   pages   = {3625},
   year    = {2020},
+  doi     = {10.1038/s41467-020-17236-y},
 }""",
     "menick2021": """@inproceedings{menick2021,
   author    = {Menick, Jacob and Elsen, Erich and Evci, Utku and Osindero, Simon and Simonyan, Karen and Graves, Alex},
   title     = {Practical real time recurrent learning with a sparse approximation},
   booktitle = {International Conference on Learning Representations},
   year      = {2021},
+  url       = {https://openreview.net/forum?id=q3KSThy2GwB},
 }""",
     "williams1989": """@article{williams1989,
   author  = {Williams, Ronald J. and Zipser, David},
@@ -63,6 +69,7 @@ PAPERS: dict[str, str] = {
   number  = {2},
   pages   = {270--280},
   year    = {1989},
+  doi     = {10.1162/neco.1989.1.2.270},
 }""",
     "werbos1990": """@article{werbos1990,
   author  = {Werbos, Paul J.},
@@ -72,6 +79,7 @@ PAPERS: dict[str, str] = {
   number  = {10},
   pages   = {1550--1560},
   year    = {1990},
+  doi     = {10.1109/5.58337},
 }""",
 }
 """Entries by the keys that the rules carry; :data:`MODEL` is the paper of the model and its letters."""
@@ -89,7 +97,7 @@ def bibtex(*used: Run | Rule | type[Rule]) -> str:
     for item in used:
         rule: Rule | type[Rule]
         if isinstance(item, Run):
-            rule = RULES[item.experiment["rule"]["name"]]
+            rule = RULES[str(item.experiment["rule"]["name"])]
             task = item.experiment["task"]["name"]
             if task in TASKS:
                 comments.append(f"% task {task}: {TASKS[task].source}")
