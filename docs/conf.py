@@ -62,6 +62,11 @@ API = {
     "neurolrnn.spiking": "Networks as spikes. Promised in meaning; arguments may still grow.",
     "neurolrnn.chips": "Demands, verdicts and runs under limits. Promised in meaning; arguments may still grow.",
     "neurolrnn.exports": "Targets and reports of exports. Promised in meaning; arguments may still grow.",
+    "neurolrnn.reproduction": "The claims of the paper and their verdicts. Promised in meaning; claims may be added.",
+    "neurolrnn.reports": "Pages in HTML. The call is promised, what a page shows is not.",
+    "neurolrnn.citations": "Papers behind a run, in BibTeX. Promised.",
+    "neurolrnn.cli": "The command. Verbs, options, exit codes and the keys of ``--json`` are promised like the names of "
+    "the package; texts and tables are for people and may change.",
     "neurolrnn_hardware.catalogue": "Chip sheets. The layout of a sheet is promised.",
     "neurolrnn_kernels.formats": "Number formats. What all other modules of neurolrnn_kernels hold is for kernels, and "
     "may change at any time.",
@@ -99,7 +104,9 @@ def generate(_: Any) -> None:
         text = text.replace("](CHANGELOG.md)", "](changelog.md)").replace("](CONTRIBUTING.md)", "](contributing.md)")
         text = re.sub(r"\[([^]]*)\]\((neurolrnn/[^)]*)\)", r"\1 (`\2`)", text)  # a file of the package, not a page
         write(folder / f"{name.lower()}.md", text)
-    overview = ["# The public interface", "", "Everything a user needs, by module, and what is promised of it.", ""]
+    overview = ["# The public interface", "", "Everything a user needs, by module, and what is promised of it. What is "
+                "not listed here is internal and may change at any time. Before version 1.0.0 a minor version may break "
+                "a promise; the changelog then says BREAKING.", ""]  # fmt: skip
     shown: set[int] = set()
     for module_name, promise in API.items():
         module = import_module(module_name)

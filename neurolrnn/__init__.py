@@ -8,7 +8,7 @@ from importlib import metadata as _metadata
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from neurolrnn import chips, spiking, tasks, theory
+    from neurolrnn import chips, profiles, spiking, tasks, theory
     from neurolrnn.chips.check import Report, check
     from neurolrnn.chips.demands import demand_of
     from neurolrnn.errors import Divergence, InputError, NeurolrnnError
@@ -36,7 +36,7 @@ try:
 except _metadata.PackageNotFoundError:  # a checkout that is not installed
     __version__ = "unknown"
 
-_SUBPACKAGES = ("chips", "spiking", "tasks", "theory")
+_SUBPACKAGES = ("chips", "profiles", "spiking", "tasks", "theory")
 _HOMES = {
     "chips.check": ("Report", "check"),
     "chips.demands": ("demand_of",),
@@ -97,6 +97,7 @@ __all__ = [
     "gradient",
     "make_rule",
     "profile",
+    "profiles",
     "rank_table",
     "rank_variants",
     "reproduce",

@@ -128,7 +128,7 @@ def test_lazy_names_are_those_that_type_checkers_see():
     source = tree(ROOT / "neurolrnn" / "__init__.py")
     (block,) = (node for node in source.body if isinstance(node, ast.If))
     seen = {alias.name: node.module for node in block.body for alias in node.names}
-    modules = {"chips", "spiking", "tasks", "theory"}
+    modules = {"chips", "profiles", "spiking", "tasks", "theory"}
     assert set(seen) == set(nl.__all__)
     for public in set(seen) - modules:
         assert getattr(nl, public) is getattr(importlib.import_module(seen[public]), public)

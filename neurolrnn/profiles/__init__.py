@@ -2,8 +2,10 @@
 
 from neurolrnn.profiles.angles import UpdateAngles, update_angles
 from neurolrnn.profiles.answers import Answers
+from neurolrnn.profiles.axes import Range
 from neurolrnn.profiles.costs import Attribution, attribution
 from neurolrnn.profiles.floors import floor_of, predicted_floor
+from neurolrnn.profiles.profile import resume
 from neurolrnn.profiles.range_profile import Ranges, ranges
 from neurolrnn.profiles.result import Profile
 from neurolrnn.profiles.row import Row
@@ -14,6 +16,7 @@ __all__ = [
     "Answers",
     "Attribution",
     "Profile",
+    "Range",
     "Ranges",
     "Row",
     "Suggestion",
@@ -22,6 +25,7 @@ __all__ = [
     "floor_of",
     "predicted_floor",
     "ranges",
+    "resume",
     "suggest_formats",
     "update_angles",
 ]
