@@ -106,14 +106,9 @@ def attribution(
     ----------
     experiment : Experiment
         In fixed point.
-    seeds : int or sequence of int
-        How many, counted from the experiment's, or which.
-    metric : str, optional
-        What is compared; default the first of :data:`neurolrnn.profiles.cases.METRICS` that the runs have.
-    threads : int, optional
-        Runs at a time; default the number of processors.
-    progress : bool
-        Count runs on stderr.
+    seeds, metric, threads, progress
+        As for :func:`neurolrnn.suggest_formats`: 8 seeds, counted from the experiment's; accuracy or NMSE; as many runs
+        at a time as there are processors; counted on stderr.
 
     Returns
     -------

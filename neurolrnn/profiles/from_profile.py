@@ -28,12 +28,8 @@ def answers_of(
     ----------
     rows : sequence of Row
         Of a profile.
-    metric : str, optional
-        What is compared.
-    threads : int, optional
-        Runs at a time; default the number of processors.
-    progress : bool
-        Count runs on stderr.
+    metric, threads, progress
+        As for :func:`neurolrnn.suggest_formats`.
     """
     return Answers([*rows, *float_rows(rows, threads, progress)], metric)
 
@@ -53,17 +49,9 @@ def suggest_from(
     ----------
     answers : Answers
         With floating-point rows.
-    tolerance : float
-        Largest loss against float32: 0.02 is two points of accuracy, or two per cent of a loss or an NMSE.
-    objective : str
-        ``"bits"`` or ``"bytes"``, as in :func:`neurolrnn.suggest_formats`, which searches beyond the settings of a
-        profile.
-    fresh_seeds : int, optional
-        Seeds of the verification; default one and a half times those of the profile, at least 8.
-    threads : int, optional
-        Runs at a time; default the number of processors.
-    progress : bool
-        Count runs on stderr.
+    tolerance, objective, fresh_seeds, threads, progress
+        As for :func:`neurolrnn.suggest_formats`, which searches beyond the settings of a profile; the seeds compared
+        are those of the profile.
 
     Raises
     ------

@@ -93,7 +93,12 @@ def resume(
     store : path
         As :func:`neurolrnn.profile` made it.
     threads, processes, cluster, progress
-        As for :func:`neurolrnn.profile`.
+        As for :func:`neurolrnn.profile`: what makes the runs, by default threads or processes of this machine.
+
+    Returns
+    -------
+    Profile
+        All runs of the store, also those of seeds that were added later.
 
     Raises
     ------
