@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from types import FrameType, TracebackType
 from typing import Any
@@ -63,3 +64,7 @@ class Interrupt:
         self._count += 1
         if self._count > PATIENCE:
             raise KeyboardInterrupt
+        if self._count > 1:  # somebody is waiting; print may be interrupted itself, os.write not
+            with suppress(OSError):
+                os.write(2, f"\nstopping as soon as what is under way is done; Ctrl-C {PATIENCE + 1 - self._count} "
+                            f"more to stop at once and lose it\n".encode())  # fmt: skip

@@ -32,6 +32,7 @@ from neurolrnn.rules import Rule
 from neurolrnn.run import Run, describe
 from neurolrnn.schedule import Piece, Schedule, step_weights
 from neurolrnn.tasks.base import Task
+from neurolrnn.terminal import first_step
 from neurolrnn.training import Training, check_rule, choose_precision
 
 if TYPE_CHECKING:
@@ -245,7 +246,8 @@ class Session:
                     size = min(limit, len(piece.flags) - at, last - self.step)
                     t0 = time.perf_counter()
                     rows, flags = piece.rows[at : at + size], piece.flags[at : at + size]
-                    done, loss = self.engine.run(Piece(piece.first + at, rows, flags))
+                    with first_step(silent=not progress or limit > 1):
+                        done, loss = self.engine.run(Piece(piece.first + at, rows, flags))
                     seconds = time.perf_counter() - t0
                     self.timing["compile" if limit == 1 else "kernel"] += seconds
                     if limit == 1:

@@ -6,11 +6,13 @@ import inspect
 import textwrap
 import unicodedata
 from collections.abc import Iterable, Sequence
+from itertools import zip_longest
 from typing import Any, Literal
 
 from neurolrnn.errors import choose
 from neurolrnn.precision import PARENTS, PRESETS, STEPS, Precision
 from neurolrnn.rules import RULES
+from neurolrnn.terminal import COLUMNS
 from neurolrnn_kernels.formats import OVERFLOWS, ROUNDINGS
 
 
@@ -40,7 +42,7 @@ def _prepare(
 def text_table(
     rows: Iterable[Sequence[object]], header: Sequence[str] | None = None, align: str = "", indent: str = ""
 ) -> str:
-    """Lay out rows in columns two spaces apart.
+    """Lay out rows in columns two spaces apart; in a terminal (:data:`~neurolrnn.terminal.COLUMNS`) long cells wrap.
 
     Parameters
     ----------
@@ -59,10 +61,35 @@ def text_table(
         Lines without a line end after the last one.
     """
     cells, widths, align = _prepare(rows, header, align)
+    columns = COLUMNS.get()
+    if columns is not None:
+        widths = _narrowed(cells, widths, columns - len(indent))
+    lines = [line for row in cells for line in _wrapped(row, widths)]
     if header:
-        cells.insert(1, ["-" * w for w in widths])
-    lines = ("  ".join(_pad(cell, w, a) for cell, w, a in zip(row, widths, align, strict=True)) for row in cells)
-    return "\n".join((indent + line).rstrip() for line in lines)
+        lines.insert(len(list(_wrapped(cells[0], widths))), ["-" * w for w in widths])
+    texts = ("  ".join(_pad(cell, w, a) for cell, w, a in zip(line, widths, align, strict=True)) for line in lines)
+    return "\n".join((indent + text).rstrip() for text in texts)
+
+
+def _narrowed(cells: list[list[str]], widths: list[int], columns: int) -> list[int]:
+    """Take from the widest columns until all fit, but from none below its longest word."""
+    least = [max(map(width, " ".join(row[c] for row in cells).split()), default=0) for c in range(len(widths))]
+    found = list(widths)
+    for _ in range(sum(widths) + 2 * (len(widths) - 1) - columns):
+        widest = max((c for c in range(len(found)) if found[c] > least[c]), key=lambda c: found[c], default=None)
+        if widest is None:
+            break
+        found[widest] -= 1
+    return found
+
+
+def _wrapped(row: list[str], widths: list[int]) -> Iterable[list[str]]:
+    """Return the lines that a row takes."""
+    parts = [
+        [cell] if width(cell) <= w else textwrap.wrap(cell, w, break_long_words=False, break_on_hyphens=False)
+        for cell, w in zip(row, widths, strict=True)
+    ]
+    return (list(line) for line in zip_longest(*parts, fillvalue=""))
 
 
 def markdown_table(rows: Iterable[Sequence[object]], header: Sequence[str], align: str = "") -> str:

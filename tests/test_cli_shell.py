@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import shutil
+import signal
 import subprocess
 import sys
+import threading
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -13,11 +15,13 @@ from typing import Any
 import pytest
 from conftest import python_environment
 
-from neurolrnn import cli, doctor
+from neurolrnn import cli, doctor, terminal
 from neurolrnn.errors import Divergence
 from neurolrnn.experiment import Experiment
+from neurolrnn.interrupt import Interrupt
 from neurolrnn.rules import RULES
 from neurolrnn.run import Run
+from neurolrnn.tables import text_table, width
 from neurolrnn.tasks import TASKS
 
 EXPERIMENT = '[task]\nname = "periodic"\n[network]\nn_rec = 4\n[rule]\nname = "rflo"\n'
@@ -274,3 +278,50 @@ def test_piped_output_is_plain_and_survives_a_closed_pipe() -> None:
     process.stdout.close()
     assert process.stderr.read() == b""
     assert process.wait(120) == 0
+
+
+def test_tables_wrap_in_a_narrow_terminal_and_keep_every_word() -> None:
+    rows = [["one", "some words that take more than a line", "3"], ["two", "few", "44"]]
+    whole = text_table(rows, ["name", "what it is", "n"], "llr")
+    token = terminal.COLUMNS.set(30)
+    try:
+        narrow = text_table(rows, ["name", "what it is", "n"], "llr")
+    finally:
+        terminal.COLUMNS.reset(token)
+    assert max(map(width, narrow.splitlines())) == 30 < max(map(width, whole.splitlines()))
+    assert narrow.splitlines() == [
+        "name  what it is             n",
+        "----  --------------------  --",
+        "one   some words that take   3",
+        "      more than a line",
+        "two   few                   44",
+    ]
+    assert text_table(rows, ["name", "what it is", "n"], "llr") == whole
+
+
+def test_paragraphs_of_the_help_fit_the_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "60")
+    text = cli.make_parser().format_help() + subprocess.run(
+        [sys.executable, "-m", "neurolrnn", "check", "--help"], env=python_environment(COLUMNS="60"), check=True,
+        capture_output=True, text=True,
+    ).stdout.split("examples:")[0]  # fmt: skip
+    assert max(map(len, text.splitlines())) <= 80  # examples of the first are as they stand
+
+
+@pytest.mark.parametrize("silent", [False, True])
+def test_a_first_step_that_takes_long_is_explained(
+    silent: bool, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(terminal, "LONG_SECONDS", 0.01)
+    began = threading.Event()
+    with terminal.first_step(silent=silent):
+        began.wait(0.3)
+    assert ("compiling" in capsys.readouterr().err) is not silent
+
+
+def test_a_second_ctrl_c_says_how_to_stop_at_once(capfd: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(KeyboardInterrupt), Interrupt() as interrupt:
+        for times in range(1, 5):
+            signal.raise_signal(signal.SIGINT)
+            assert interrupt.asked
+            assert ("at once" in capfd.readouterr().err) is (times > 1)

@@ -24,7 +24,6 @@ def add_check(subparsers: Any) -> None:
         description="Compare what an experiment asks for with the limits of a chip: memory, connections, number "
         "formats, what its learning may read. Nothing is run. Every figure of a report has its source and a grade. "
         "Without a file: the built-in experiment.",
-        formatter_class=argparse.RawDescriptionHelpFormatter,
         epilog=f"""examples:
   neurolrnn check experiment.toml --chip loihi2
   neurolrnn check experiment.toml --chip loihi1 spinnaker2 my_chip.toml

@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import os
+import shutil
 import sys
 import traceback
 from collections.abc import Callable, Sequence
@@ -30,6 +31,7 @@ from neurolrnn.cli.simulate import add_simulate
 from neurolrnn.cli.spiking import add_spike
 from neurolrnn.cli.theory import add_theory
 from neurolrnn.errors import Divergence, NeurolrnnError
+from neurolrnn.terminal import COLUMNS
 
 VERBS: tuple[Callable[[Any], None], ...] = (
     add_simulate,
@@ -58,7 +60,6 @@ def make_parser() -> argparse.ArgumentParser:
     parser = Parser(
         prog="neurolrnn",
         description="Learning rules of recurrent networks, as a chip would run them.",
-        formatter_class=argparse.RawDescriptionHelpFormatter,
         epilog=f"""examples:
   neurolrnn simulate                      run the built-in experiment
   neurolrnn simulate experiment.toml      run yours
@@ -90,6 +91,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         with contextlib.suppress(AttributeError):  # a terminal without Greek letters gets question marks, not an error
             stream.reconfigure(errors="replace")  # type: ignore[union-attr]
     words = list(sys.argv[1:] if argv is None else argv)
+    if argv is None and sys.stdout.isatty():  # a reader, not a program: tables fit the terminal
+        COLUMNS.set(shutil.get_terminal_size().columns)
     debug = "--debug" in words  # wherever it stands: one adds it at the end of a line that failed
     args = make_parser().parse_args([word for word in words if word != "--debug"])
     try:
@@ -106,6 +109,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     except MemoryError as error:
         tell(f"neurolrnn: not enough memory ({error}); a smaller network or fewer steps are needed")
         return FAILED
+    except RuntimeError as error:
+        if "no locator available" not in str(error):  # Numba's words
+            raise
+        tell(
+            "neurolrnn: compiled kernels can be kept neither beside the package nor in your home folder, since neither "
+            "may be written; set NUMBA_CACHE_DIR to a folder that may"
+        )
+        return BAD_INPUT
     except KeyboardInterrupt:
         tell("neurolrnn: interrupted before there was anything to save")
         return FAILED

@@ -16,7 +16,6 @@ def add_completion(subparsers: Any) -> None:
         "completion",
         help="print a script that lets the shell complete verbs and options",
         description="Print a script that lets the shell complete verbs, options and files.",
-        formatter_class=argparse.RawDescriptionHelpFormatter,
         epilog="examples:\n"
         "  neurolrnn completion bash > ~/.local/share/bash-completion/completions/neurolrnn\n"
         "  neurolrnn completion zsh > ~/.zfunc/_neurolrnn\n"

@@ -15,7 +15,6 @@ def add_doctor(subparsers: Any) -> None:
         help="show versions, threads, the compile cache and companions, and say what is amiss",
         description="Show what there is: versions, threads, the compile cache, packages and programs that are used if "
         "they are there. Says what will go wrong or slowly, and the way out.",
-        formatter_class=argparse.RawDescriptionHelpFormatter,
         epilog=f"examples:\n  neurolrnn doctor\n  neurolrnn doctor --json\n{CODES}",
     )
     add_json(parser)

@@ -17,7 +17,6 @@ def add_export(subparsers: Any) -> None:
         help="write a run in a form that other tools load",
         description="Write the network of a run, with as much else as the target holds, in a form that other tools "
         "load. What the target cannot hold, and what was folded, scaled or rounded and by how much, is said first.",
-        formatter_class=argparse.RawDescriptionHelpFormatter,
         epilog=f"""examples:
   neurolrnn export run.npz --to nir -o net.nir
   neurolrnn export run.npz --to nir --set dialect=sinabs -o net.nir

@@ -15,7 +15,6 @@ def add_list(subparsers: Any) -> None:
         "list",
         help="show what there is to choose from",
         description="Show learning rules, tasks, number formats, chips or targets of export, as the package has them.",
-        formatter_class=argparse.RawDescriptionHelpFormatter,
         epilog=f"examples:\n  neurolrnn list rules\n  neurolrnn list tasks --json\n  neurolrnn list formats\n{CODES}",
     )
     parser.add_argument("what", choices=sorted(LISTS), help="what to show")

@@ -5,11 +5,24 @@ from __future__ import annotations
 import argparse
 import difflib
 import re
+import textwrap
 from typing import Any, NoReturn
 
 
+class Formatter(argparse.RawDescriptionHelpFormatter):
+    """Keeps the lines of examples, and fits paragraphs to the terminal."""
+
+    def _fill_text(self, text: str, width: int, indent: str) -> str:
+        if "\n" in text:
+            return super()._fill_text(text, width, indent)
+        return textwrap.fill(text, width, initial_indent=indent, subsequent_indent=indent)
+
+
 class Parser(argparse.ArgumentParser):
-    """An argument parser whose errors end with the nearest word that is allowed."""
+    """An argument parser whose help fits the terminal, and whose errors end with the nearest word that is allowed."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**{"formatter_class": Formatter, **options})
 
     def error(self, message: str) -> NoReturn:
         """Print usage and message on stderr and end with exit code 2."""

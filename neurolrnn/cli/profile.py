@@ -25,7 +25,6 @@ def add_profile(subparsers: Any) -> None:
         description="Run an experiment for many settings and seeds, keep every run in a store as soon as it is done, "
         "and print a table. The same command again goes on where it was stopped, and makes no run twice. Without a "
         "file: the built-in experiment.",
-        formatter_class=argparse.RawDescriptionHelpFormatter,
         epilog=f"""examples:
   neurolrnn profile experiment.toml --axis precision.weight=s1.6,s1.10,s1.14 --seeds 5
   neurolrnn profile experiment.toml --axis rule.name=rflo,eprop --axis precision.preset=float32,int16,int8

@@ -15,7 +15,6 @@ def add_report(subparsers: Any) -> None:
         help="write a page about a run, a profile or a check, to look at in a browser",
         description="Write one HTML file that shows a run, a profile, or an experiment beside a chip: curves, spectra, "
         "ranges, formats, utilisation, and where everything comes from. It needs no network.",
-        formatter_class=argparse.RawDescriptionHelpFormatter,
         epilog=f"""examples:
   neurolrnn report run.npz -o page.html
   neurolrnn report profile.sqlite -o page.html

@@ -19,7 +19,6 @@ def add_reproduce(subparsers: Any) -> None:
         description="Run the claims of Williams, Payeur & Lajoie (ICML 2026, arXiv 2606.00243), and what fixed point "
         "does to them; print a table of claim, our figure and verdict, and write it with pictures into a folder. A "
         "verdict follows from numbers and stated intervals; a claim that is not confirmed is a result, not a failure.",
-        formatter_class=argparse.RawDescriptionHelpFormatter,
         epilog=f"""examples:
   neurolrnn reproduce --quick
   neurolrnn reproduce -o results

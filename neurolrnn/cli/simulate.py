@@ -24,7 +24,6 @@ def add_simulate(subparsers: Any) -> None:
         help="run an experiment and save what happened",
         description="Run an experiment, save what happened with a picture beside it, and print a summary. Without a "
         "file: the built-in experiment, which learns to tell nine speakers apart by the vowels they say.",
-        formatter_class=argparse.RawDescriptionHelpFormatter,
         epilog=f"""examples:
   neurolrnn simulate
   neurolrnn simulate experiment.toml -o run.npz

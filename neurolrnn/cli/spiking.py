@@ -14,7 +14,6 @@ def add_spike(subparsers: Any) -> None:
         "spike",
         help="run a trained network as spikes",
         description="Deploy the network of a saved run as spikes, measure it on the run's task, and say what it costs.",
-        formatter_class=argparse.RawDescriptionHelpFormatter,
         epilog=f"""examples:
   neurolrnn spike run.npz --mode sigma-delta --q 0.1
   neurolrnn spike run.npz --error 0.05 --compare

@@ -6,7 +6,6 @@ A subject is a function ``add_subject(subparsers)`` that adds its parser through
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Callable
 from typing import Any
 
@@ -36,7 +35,6 @@ def add_theory(subparsers: Any) -> None:
         help="calculate and draw what the rules do, beside runs or without",
         description="Calculate what the learning rules do on average, and draw it: beside a run, or for a rule alone. "
         "Every subject prints its numbers and saves a picture.",
-        formatter_class=argparse.RawDescriptionHelpFormatter,
         epilog=f"""examples:
   neurolrnn theory portrait               what RFLO does to one mode, from every start
   neurolrnn theory modes                  the mode equations beside runs in float and fixed point

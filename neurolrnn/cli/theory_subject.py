@@ -35,7 +35,7 @@ def subject(
     """
     lines = "\n".join(f"  neurolrnn theory {line}" for line in examples)
     parser: argparse.ArgumentParser = subparsers.add_parser(
-        name, help=summary, description=description, formatter_class=argparse.RawDescriptionHelpFormatter,
+        name, help=summary, description=description,
         epilog=f"examples:\n{lines}\n{CODES}",
     )  # fmt: skip
     if picture:

@@ -40,7 +40,7 @@ def check_address(cluster: str) -> str:
     try:
         import distributed  # noqa: F401
     except ImportError:
-        raise InputError("a cluster needs Dask, which is not installed; pip install 'neurolrnn[cluster]'") from None
+        raise InputError("a cluster needs Dask, which is not installed; pip install dask distributed") from None
     return cluster
 
 

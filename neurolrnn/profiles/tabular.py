@@ -102,7 +102,7 @@ def _library(name: str, what: str) -> Any:
     try:
         return importlib.import_module(name)
     except ImportError:
-        raise InputError(f"{what} needs {name}, which is not installed; pip install 'neurolrnn[tables]'") from None
+        raise InputError(f"{what} needs {name}, which is not installed; pip install {name}") from None
 
 
 def to_pandas(rows: Sequence[Row], axes: Sequence[str]) -> pandas.DataFrame:

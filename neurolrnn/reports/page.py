@@ -15,7 +15,7 @@ from neurolrnn.errors import InputError
 from neurolrnn.reports.charts import Chart
 
 Cell = str | int | float | bool | None
-NO_CHARTS = "charts need the package vl-convert-python: pip install 'neurolrnn[report]'"
+NO_CHARTS = "charts need a package more: pip install vl-convert-python"
 
 
 class Page:
