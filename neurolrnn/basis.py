@@ -13,7 +13,7 @@ import threading
 import time
 from collections import OrderedDict
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from neurolrnn.block_matrix import BlockMatrix, blocks_of
 from neurolrnn.errors import InputError
 from neurolrnn.network import Network
+from neurolrnn.plain_data import BasisData
 from neurolrnn.rules import RFLO, RTRL, Rule
 from neurolrnn.sparse_matrix import SparseMatrix
 from neurolrnn.training import Training
@@ -72,7 +73,7 @@ class Basis:
         """Bring what stands over units, (k, n), back to the user's basis."""
         return rows if self.Q is None else rows @ self.Q.T
 
-    def describe(self) -> dict[str, Any]:
+    def describe(self) -> BasisData:
         """Return what a run keeps of it, as plain data."""
         return {"held_as": self.form, "rotated": self.Q is not None, "seconds": self.seconds, "why": self.why}
 

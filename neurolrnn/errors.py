@@ -6,7 +6,10 @@ import difflib
 import math
 import numbers
 from collections.abc import Iterable
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from neurolrnn.run import Run
 
 
 LONGEST = 1200
@@ -37,7 +40,7 @@ class Divergence(NeurolrnnError, ArithmeticError):
         Everything up to the step at which the run stopped, savable as it is.
     """
 
-    def __init__(self, message: str, run: Any) -> None:
+    def __init__(self, message: str, run: Run) -> None:
         super().__init__(message)
         self.run = run
 

@@ -7,12 +7,13 @@ from dataclasses import asdict, dataclass, field, fields
 from functools import cached_property
 from importlib import resources
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from neurolrnn import tasks, toml_text
 from neurolrnn.errors import InputError, positive_integer
 from neurolrnn.experiment_keys import TABLES, Drawing, check_names, chip_of, left_out, task_options, told
 from neurolrnn.network import KINDS, Network, drawn_origin
+from neurolrnn.plain_data import ExperimentTables, RunExperiment
 from neurolrnn.precision import CHIP, FLOATS, Precision
 from neurolrnn.rules import Rule, make_rule
 from neurolrnn.tasks import TASKS, Task
@@ -60,7 +61,7 @@ class Experiment:
         If something is not allowed; the text names the place, the value and what is.
     """
 
-    task: dict[str, Any]
+    task: dict[str, object]
     network: Drawing
     rule: Rule
     training: Training = field(default_factory=Training)
@@ -70,7 +71,7 @@ class Experiment:
     notes: tuple[str, ...] = ()
     chip: str | None = None
     assume: tuple[str, ...] = ()
-    spiking: dict[str, Any] | None = None
+    spiking: dict[str, object] | None = None
 
     def __post_init__(self) -> None:
         with told(self.where):
@@ -142,7 +143,7 @@ class Experiment:
 
     @classmethod
     def from_dict(
-        cls, tables: Mapping[str, Any], where: str = "experiment", overrides: Iterable[str] = ()
+        cls, tables: Mapping[str, object], where: str = "experiment", overrides: Iterable[str] = ()
     ) -> Experiment:
         """Check plain data, shaped as the TOML file, and return the experiment.
 
@@ -212,7 +213,7 @@ class Experiment:
             options["task"], network, rule, training, precision, seed, where, tuple(notes), chip, assume, spiking
         )
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> ExperimentTables:
         """Return plain data that :meth:`from_dict` reads back; defaults are spelled out, what is unset is left out."""
         tables: dict[str, Any] = {
             "seed": self.seed,
@@ -226,10 +227,11 @@ class Experiment:
             **({"spiking": self.spiking} if self.spiking else {}),
         }
         tables = {k: v for k, v in tables.items() if v is not None}
-        return {
+        said = {
             name: {k: v for k, v in part.items() if v is not None} if isinstance(part, dict) else part
             for name, part in tables.items()
         }
+        return cast("ExperimentTables", said)
 
     def to_toml(self) -> str:
         """Return the text of an experiment file that :meth:`load` reads back."""
@@ -238,7 +240,8 @@ class Experiment:
     @cached_property
     def _data(self) -> Task:
         with told(self.where, "task"):
-            return tasks.shared(**self.task)
+            said: dict[str, Any] = self.task
+            return tasks.shared(**said)
 
     @property
     def _drawing(self) -> dict[str, Any]:
@@ -261,7 +264,7 @@ class Experiment:
             return precision_on(self.chip, self._net, self.rule, self.precision, self.seed, self.assume)
 
     @cached_property
-    def described(self) -> dict[str, Any]:
+    def described(self) -> RunExperiment:
         """What :attr:`Run.experiment <neurolrnn.Run>` will say."""
         from neurolrnn.run import describe_drawn
 
@@ -275,7 +278,7 @@ class Experiment:
             return found
         from neurolrnn.chips.limits import described
 
-        return found | described(self.chip, self.assume)
+        return {**found, **described(self.chip, self.assume)}
 
     @property
     def digest(self) -> str:

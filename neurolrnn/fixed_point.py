@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import math
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from neurolrnn.errors import InputError
 from neurolrnn.fixed_grid import ROWS, FixedGrid, Setting
+from neurolrnn.plain_data import Numerics
 from neurolrnn.precision import Precision
 from neurolrnn.proof import WEIGHTS, prove
 from neurolrnn_kernels import grid as at
 from neurolrnn_kernels.formats import QFormat
 
-Codes = NDArray[Any]
+Codes = NDArray[np.int8 | np.int16 | np.int32 | np.int64]
 
 
 class FixedNumbers(FixedGrid):
@@ -46,7 +46,7 @@ class FixedNumbers(FixedGrid):
         self.clipped: dict[str, int] = {}
         self.storage, self.weights, self.accumulator, self.work = prove(self)
 
-    def constant(self, variable: str, value: float) -> Any:
+    def constant(self, variable: str, value: float) -> np.float64 | np.int64:
         """Return one number as kernels hold it; the learning constants are those of the contract."""
         if variable == "clip":
             return np.float64(np.inf)  # a clamp is a narrower range of the weight's row
@@ -67,7 +67,7 @@ class FixedNumbers(FixedGrid):
         types = {"accumulator": self.accumulator, "work": self.work, **dict.fromkeys(WEIGHTS, self.weights)}
         return np.zeros(shape, types.get(variable, self.storage))
 
-    def encode(self, variable: str, values: NDArray[Any]) -> Codes:
+    def encode(self, variable: str, values: NDArray[np.float64]) -> Codes:
         """Return the codes of values: rounded to nearest, saturated and counted in ``clipped``."""
         if variable == "mask":
             if not np.isin(values, (0.0, 1.0)).all():
@@ -79,7 +79,7 @@ class FixedNumbers(FixedGrid):
             self.clipped[variable] = self.clipped.get(variable, 0) + clipped
         return np.ascontiguousarray(form.encode(values).astype(self.weights if variable in WEIGHTS else self.storage))
 
-    def hidden(self, group: str, values: NDArray[Any]) -> Codes:
+    def hidden(self, group: str, values: NDArray[np.float64]) -> Codes:
         """Return the finer weights behind those of a group: at first the same values."""
         fine = self.precision.hidden_format(group)
         if fine is None:
@@ -97,7 +97,7 @@ class FixedNumbers(FixedGrid):
         """Return the values of codes."""
         return self.format_of(variable).decode(codes)
 
-    def report(self) -> dict[str, Any]:
+    def report(self) -> Numerics:
         """Return every format and constant that is really used, as plain data."""
         formats = {name: f"{x.format} {x.rounding.label} {x.overflow.label}" for name, x in self.landings.items()}
         hidden = {g: str(h) for g in "AWB" if (h := self.precision.hidden_format(g)) is not None}

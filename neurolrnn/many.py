@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, Literal, TypedDict, Unpack
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,10 +20,27 @@ from neurolrnn.rules import RFLO, Rule
 from neurolrnn.run import Run
 from neurolrnn.simulation import KERNEL_SECONDS, Session
 from neurolrnn.tasks.base import Task
-from neurolrnn.training import Training, check_rule
+from neurolrnn.training import LossSteps, Training, Update, check_rule
 from neurolrnn_kernels.rflo_many import Learners
 
 Rate = float | Mapping[str, float]
+
+
+class ManyOptions(TypedDict, total=False):
+    """Settings of :class:`Training` beside the learning rate."""
+
+    update: Update
+    epochs: int
+    batch: int
+    loss_steps: LossSteps
+    momentum: float
+    clamp: float | Mapping[str, float] | None
+    learn: tuple[str, ...]
+    shuffle: bool
+    records: int
+    ranges: bool
+    horizon: int | Literal["inf"] | None
+    update_every: int
 
 
 def simulate_many(
@@ -36,7 +53,7 @@ def simulate_many(
     *,
     training: Training | None = None,
     progress: bool = True,
-    **options: Any,
+    **options: Unpack[ManyOptions],
 ) -> list[Run]:
     """Train several learners that start from the same network, side by side.
 

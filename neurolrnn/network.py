@@ -3,18 +3,26 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal, get_args
+from os import PathLike
+from typing import TYPE_CHECKING, Any, Literal, TypedDict, Unpack, get_args
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from neurolrnn.block_matrix import BlockMatrix, random_rotations
 from neurolrnn.errors import InputError, choose, positive_integer, real_number
-from neurolrnn.sparse_matrix import SparseMatrix
+from neurolrnn.plain_data import Origin
+from neurolrnn.sparse_matrix import ScipySparse, SparseMatrix
+
+if TYPE_CHECKING:
+    import nir
 
 Kind = Literal["gaussian", "orthogonal", "symmetric", "block", "sparse"]
 KINDS: tuple[str, ...] = get_args(Kind)
+Recurrent = ArrayLike | BlockMatrix | SparseMatrix | ScipySparse
+"""Recurrent weights as they may be given."""
 DENSITY = 0.1
 """Share of synapses that exist in a network of kind "sparse" where nothing else is said."""
 
@@ -27,6 +35,15 @@ def _frozen(name: str, value: ArrayLike, ndim: int = 2) -> NDArray[np.float64]:
         raise InputError(f"{name} holds values that are not finite; every weight must be a finite number")
     array.flags.writeable = False
     return array
+
+
+class Changes(TypedDict, total=False):
+    """What :meth:`Network.replace` exchanges."""
+
+    A: ArrayLike
+    W: Recurrent
+    B: ArrayLike
+    leak: float
 
 
 @dataclass(frozen=True, eq=False)
@@ -71,10 +88,16 @@ class Network:
     W: NDArray[np.float64]
     B: NDArray[np.float64]
     leak: float = 1.0
-    origin: dict[str, Any] = field(default_factory=lambda: {"kind": "given"})
+    origin: Origin = field(default_factory=lambda: Origin(kind="given"))
 
     blocks: BlockMatrix | None = field(init=False, repr=False, default=None)
     sparse: SparseMatrix | None = field(init=False, repr=False, default=None)
+
+    if TYPE_CHECKING:  # what may be given is more than what is held
+
+        def __init__(
+            self, A: ArrayLike, W: Recurrent, B: ArrayLike, leak: float = 1.0, origin: Mapping[str, object] = ...
+        ) -> None: ...
 
     def __post_init__(self) -> None:
         W: Any = SparseMatrix.from_scipy(self.W) if hasattr(self.W, "tocsr") else self.W
@@ -112,18 +135,18 @@ class Network:
     @classmethod
     def from_blocks(cls, A: ArrayLike, W: BlockMatrix, B: ArrayLike, leak: float = 1.0) -> Network:
         """Return a network whose recurrent weights are given in block form and stay so; see :class:`BlockMatrix`."""
-        return cls(A, W, B, leak)  # type: ignore[arg-type]
+        return cls(A, W, B, leak)
 
     @classmethod
-    def from_sparse(cls, A: ArrayLike, W: Any, B: ArrayLike, leak: float = 1.0) -> Network:
+    def from_sparse(cls, A: ArrayLike, W: SparseMatrix | ScipySparse, B: ArrayLike, leak: float = 1.0) -> Network:
         """Return a network of whose recurrent weights only the synapses in W exist, ever.
 
         ``W`` is a :class:`SparseMatrix`, or a sparse matrix or array of SciPy.
         """
-        return cls(A, W if isinstance(W, SparseMatrix) else SparseMatrix.from_scipy(W), B, leak)  # type: ignore[arg-type]
+        return cls(A, W if isinstance(W, SparseMatrix) else SparseMatrix.from_scipy(W), B, leak)
 
     @classmethod
-    def from_nir(cls, source: Any, dt_seconds: float | None = None) -> Network:
+    def from_nir(cls, source: str | PathLike[str] | nir.NIRGraph, dt_seconds: float | None = None) -> Network:
         """Return the network in a NIR file or graph; see :func:`neurolrnn.exports.nir_import.read_network`."""
         from neurolrnn.exports.nir_import import read_network  # exports stand above networks; only this one looks up
 
@@ -168,7 +191,7 @@ class Network:
             return float(np.abs(self.blocks.eigenvalues(self.leak)).max())
         return float(np.abs(np.linalg.eigvals(self.transition)).max())
 
-    def replace(self, **changes: Any) -> Network:
+    def replace(self, **changes: Unpack[Changes]) -> Network:
         """Return a copy with some of ``A``, ``W``, ``B``, ``leak`` exchanged."""
         unknown = set(changes) - {"A", "W", "B", "leak"}
         if unknown:
@@ -242,13 +265,14 @@ class Network:
 
 def drawn_origin(
     kind: str, spectral_radius: float, seed: int, input_scale: float, output_scale: float, density: float | None
-) -> dict[str, Any]:
+) -> Origin:
     """Return the ``origin`` of a network drawn by :meth:`Network.random`: it names the network, nothing is drawn."""
     share = float(DENSITY if density is None else density)
-    return {
+    origin: Origin = {
         "kind": kind, "spectral_radius": float(spectral_radius), "seed": int(seed), "input_scale": float(input_scale),
-        "output_scale": float(output_scale), **({"density": share} if kind == "sparse" else {}),
+        "output_scale": float(output_scale),
     }  # fmt: skip
+    return {**origin, "density": share} if kind == "sparse" else origin
 
 
 def check_density(kind: str, density: float | None) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple, cast, get_args
 
 import numpy as np
 
@@ -49,12 +49,20 @@ PRESETS: dict[str, dict[str, Any]] = {
 
 CHIP = "chip"
 """Name of a precision that a chip's sheet completes; see :mod:`neurolrnn.chips.limits`."""
-NOISES = ("element", "shared", "lfsr")
+RoundingName = Literal["floor", "nearest", "nearest-even", "toward-zero", "stochastic"]
+UpdateRounding = RoundingName | Literal["lsb-stochastic"]
+OverflowName = Literal["saturate", "wrap"]
+Noise = Literal["element", "shared", "lfsr"]
+NOISES: tuple[str, ...] = get_args(Noise)
 GROUPS = ("A", "W", "B")
+Option = str | int | Mapping[str, str] | None
+"""A format, a mode, a number of bits, or formats by group; which an option may be is checked when it is given."""
 
 
-TRACE_SIGNS = ("signed", "pair")
-STATE_DECAYS = ("together", "apart")
+TraceSigns = Literal["signed", "pair"]
+TRACE_SIGNS: tuple[str, ...] = get_args(TraceSigns)
+StateDecay = Literal["together", "apart"]
+STATE_DECAYS: tuple[str, ...] = get_args(StateDecay)
 SYMMETRIC = "symmetric"
 
 
@@ -126,21 +134,21 @@ class Precision:
     """
 
     formats: Mapping[str, str] = field(default_factory=dict)
-    rounding: str = "nearest"
-    update_rounding: str | None = None
-    overflow: str = "saturate"
+    rounding: RoundingName = "nearest"
+    update_rounding: UpdateRounding | None = None
+    overflow: OverflowName = "saturate"
     accumulator: str = "exact"
     hidden: str | Mapping[str, str] | None = None
     decay_bits: int = 14
     rate_bits: int = 8
-    noise: str = "element"
+    noise: Noise = "element"
     random_bits: int = 16
-    trace_signs: str = "signed"
-    state_decay: str = "together"
+    trace_signs: TraceSigns = "signed"
+    state_decay: StateDecay = "together"
     name: str = "float32"
     given: tuple[str, ...] = ()
 
-    def __init__(self, name: str | None = None, **options: Any) -> None:
+    def __init__(self, name: str | None = None, **options: Option) -> None:
         def put(key: str, value: Any) -> None:
             object.__setattr__(self, key, value)
 
@@ -197,7 +205,7 @@ class Precision:
             self.hidden_format(group)
 
     @classmethod
-    def preset(cls, name: str, **overrides: Any) -> Precision:
+    def preset(cls, name: str, **overrides: Option) -> Precision:
         """Return a precision of :data:`PRESETS`, with some of its options changed."""
         options = {**({} if name == CHIP else PRESETS[choose("preset", name, [*PRESETS, CHIP])]), **overrides}
         return cls(name if name not in FLOATS or not overrides else None, **options)
@@ -218,7 +226,7 @@ class Precision:
         return bool(self.formats) and self.name != CHIP
 
     @property
-    def dtype(self) -> np.dtype[Any]:
+    def dtype(self) -> np.dtype[np.float32 | np.float64]:
         """NumPy type of states and weights in floating point."""
         if self.name == CHIP:
             raise InputError("precision 'chip' takes its formats from a chip's sheet; say which: chip = 'reckon'")
@@ -280,8 +288,9 @@ class Precision:
             raise InputError(
                 f"precision.{variable} = {text!r}; a format such as 's1.6' or 's3.12 floor wrap' is needed"
             )
-        rounding = self.update_rounding or self.rounding if update else self.rounding
-        overflow, symmetric = self.overflow, SYMMETRIC in words[1:]
+        rounding: str = self.update_rounding or self.rounding if update else self.rounding
+        overflow: str = self.overflow
+        symmetric = SYMMETRIC in words[1:]
         for word in words[1:]:
             if word == SYMMETRIC:
                 pass
@@ -298,14 +307,14 @@ class Precision:
         return Landing(form, ROUNDINGS[rounding], OVERFLOWS[overflow], symmetric)
 
     @classmethod
-    def from_dict(cls, options: Mapping[str, Any]) -> Precision:
+    def from_dict(cls, options: Mapping[str, object]) -> Precision:
         """Build from plain data, as the table ``[precision]`` of an experiment file holds it."""
-        rest = {k: v for k, v in options.items() if k not in ("preset", "name")}
+        rest: dict[str, Any] = {k: v for k, v in options.items() if k not in ("preset", "name")}
         if "preset" in options:
-            return cls.preset(options["preset"], **rest)
-        return cls(options.get("name"), **rest)
+            return cls.preset(cast("str", options["preset"]), **rest)
+        return cls(cast("str | None", options.get("name")), **rest)
 
-    def options(self) -> dict[str, Any]:
+    def options(self) -> dict[str, object]:
         """Return the settings as plain data; :meth:`from_dict` reads them back."""
         if self.name == CHIP:
             return {"preset": CHIP, **self.formats, **{key: getattr(self, key) for key in self.given}}

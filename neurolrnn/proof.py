@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import NamedTuple, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -40,13 +40,17 @@ WEIGHTS = ("A", "W", "B", "feedback", "factor_W", "factor_B")
 """Variables that are held in a type of their own, as narrow as all of them allow."""
 
 
+Whole = np.dtype[np.int8 | np.int16 | np.int32 | np.int64]
+"""What codes are held in."""
+
+
 class Widths(NamedTuple):
     """Types of a run: of stored codes, of weights, of long sums, and of everything else before it lands."""
 
-    storage: np.dtype[Any]
-    weights: np.dtype[Any]
-    accumulator: np.dtype[Any]
-    work: np.dtype[Any]
+    storage: Whole
+    weights: Whole
+    accumulator: Whole
+    work: Whole
 
 
 def prove(numbers: FixedGrid) -> Widths:
@@ -81,7 +85,7 @@ def prove(numbers: FixedGrid) -> Widths:
             )
     sums, small = numbers.sums(), storage.itemsize == 2
 
-    def fits(chosen: list[Bound]) -> np.dtype[Any]:
+    def fits(chosen: list[Bound]) -> Whole:
         narrow = small and all(b.bits <= NARROW and abs(b.shift) < NARROW for b in chosen)
         return np.dtype(np.int32 if narrow else np.int64)
 
@@ -89,7 +93,7 @@ def prove(numbers: FixedGrid) -> Widths:
     work = fits([b for b in found if b.landing not in sums])
     if small and accumulator.itemsize == 8:
         _allow_blocks(numbers)
-    return Widths(storage, weights, accumulator, work)
+    return Widths(cast("Whole", storage), cast("Whole", weights), accumulator, work)
 
 
 def _allow_blocks(numbers: FixedGrid) -> None:

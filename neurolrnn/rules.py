@@ -47,7 +47,7 @@ class Rule:
     """Whether the rule can update at every step."""
     papers: ClassVar[Sequence[str]] = ()
 
-    def options(self) -> dict[str, Any]:
+    def options(self) -> dict[str, object]:
         """Return the options as plain data, as an experiment file holds them."""
         return {k: v.tolist() if isinstance(v, np.ndarray) else v for k, v in asdict(self).items()}
 
@@ -234,7 +234,7 @@ class BPTT(Rule):
 RULES: dict[str, type[Rule]] = {rule.name: rule for rule in (RFLO, TruncatedBPTT, EProp, RTRL, BPTT)}
 
 
-def make_rule(name: str, **options: Any) -> Rule:
+def make_rule(name: str, **options: object) -> Rule:
     """Build a rule from its name in the table and its options.
 
     Raises

@@ -8,7 +8,7 @@ import textwrap
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, get_args
+from typing import TYPE_CHECKING, Any, Literal, cast, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from neurolrnn import run_parts, savefile
 from neurolrnn.errors import InputError, choose
 from neurolrnn.network import Network
+from neurolrnn.plain_data import BasisData, Numerics, RunExperiment
 from neurolrnn.precision import Precision
 from neurolrnn.rules import Rule
 from neurolrnn.savefile import RunFileError
@@ -30,6 +31,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Run", "RunFileError", "canonical_digest", "describe", "plain"]
 
+Curve = NDArray[np.float64 | np.int64]
+"""Over the points of a run: counts, or real numbers."""
 SCHEMA = 1
 """Layout of a run file; a file with a higher number is refused."""
 Status = Literal["completed", "interrupted", "diverged"]
@@ -56,7 +59,7 @@ def canonical_digest(value: Any) -> str:
 
 def describe(
     network: Network, task: Task, rule: Rule, precision: Precision, training: Training, seed: int
-) -> dict[str, Any]:
+) -> RunExperiment:
     """Return everything that decides a run's numbers, as plain data; what :attr:`Run.experiment` holds.
 
     Drawn networks are named by how they were drawn, given ones by a digest of their weights; a task by its options
@@ -71,9 +74,9 @@ def describe(
 
 def describe_drawn(
     network: Mapping[str, Any], task: Task, rule: Rule, precision: Precision, training: Training, seed: int
-) -> dict[str, Any]:
+) -> RunExperiment:
     """Return what :func:`describe` does, for a network that is said and need not be drawn."""
-    described: dict[str, Any] = plain(
+    described: RunExperiment = plain(
         {
             "schema": 1,
             "seed": seed,
@@ -139,23 +142,23 @@ class Run:
         ``rotated``, ``seconds`` that finding the basis took, and ``why``.
     """
 
-    experiment: dict[str, Any]
+    experiment: RunExperiment
     status: Status
     message: str
     initial: Network
     network: Network
     feedback: NDArray[np.float64] | None = None
     factors: tuple[NDArray[np.float64], NDArray[np.float64]] | None = None
-    records: dict[str, NDArray[Any]] = field(default_factory=lambda: {"step": np.zeros(0, int), "loss": np.zeros(0)})
+    records: dict[str, Curve] = field(default_factory=lambda: {"step": np.zeros(0, int), "loss": np.zeros(0)})
     metrics: dict[str, float] = field(default_factory=dict)
     warnings: list[str] = field(default_factory=list)
     versions: dict[str, str] = field(default_factory=dict)
     timing: dict[str, float] = field(default_factory=dict)
     saturation: dict[str, dict[str, int]] | None = None
-    numerics: dict[str, Any] | None = None
-    state: dict[str, NDArray[Any]] = field(default_factory=dict)
+    numerics: Numerics | None = None
+    state: dict[str, NDArray[np.generic]] = field(default_factory=dict)
     position: dict[str, int] = field(default_factory=dict)
-    basis: dict[str, Any] | None = None
+    basis: BasisData | None = None
 
     def __post_init__(self) -> None:
         def put(name: str, value: Any) -> None:
@@ -179,9 +182,9 @@ class Run:
             raise InputError(f"records differ in length ({lengths}); every curve needs one point per entry of step")
 
     @property
-    def loss(self) -> NDArray[Any]:
+    def loss(self) -> NDArray[np.float64]:
         """Mean loss per step since the point before, (points,)."""
-        return self.records["loss"]
+        return cast("NDArray[np.float64]", self.records["loss"])
 
     @property
     def digest(self) -> str:
@@ -284,9 +287,11 @@ class Run:
             feedback, factors, records, state = (group(name) for name in ("feedback", "factors", "records", "state"))
             run_parts.check_arrays(networks["network"], networks["initial"], feedback, factors, records)
             run_parts.check_state(state)
+            said: dict[str, Any] = {key: meta[key] for key in _META}
             return cls(
-                **{key: meta[key] for key in _META},
-                **networks,
+                **said,
+                initial=networks["initial"],
+                network=networks["network"],
                 feedback=feedback.get("R"),
                 factors=(factors["M"], factors["N"]) if factors else None,
                 records=records,

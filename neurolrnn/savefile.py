@@ -13,13 +13,16 @@ import json
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from neurolrnn import atomic, npz_members
 from neurolrnn.errors import InputError, NeurolrnnError
+
+if TYPE_CHECKING:
+    from neurolrnn.run import Run
 
 _SEAL = b"neurolrnn sha256 "
 _META = "neurolrnn.npy"
@@ -36,7 +39,7 @@ class RunFileError(NeurolrnnError):
         Where a run was made and could not be saved: that run, whole, which may be saved elsewhere.
     """
 
-    run: Any = None
+    run: Run | None = None
 
 
 def check_target(path: str | Path) -> Path:

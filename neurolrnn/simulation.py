@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from functools import cache
 from importlib import metadata
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,7 +33,7 @@ from neurolrnn.run import Run, describe
 from neurolrnn.schedule import Piece, Schedule, step_weights
 from neurolrnn.tasks.base import Task
 from neurolrnn.terminal import first_step
-from neurolrnn.training import Training, check_rule, choose_precision
+from neurolrnn.training import LossSteps, Training, Update, check_rule, choose_precision
 
 if TYPE_CHECKING:
     from neurolrnn.chips.limits import Applied
@@ -54,12 +54,12 @@ def simulate(
     rule: Rule,
     precision: Precision | None = None,
     learning_rate: float | Mapping[str, float] = 0.01,
-    update: str = "online",
+    update: Update = "online",
     *,
     training: Training | None = None,
     epochs: int = 1,
     batch: int = 1,
-    loss_steps: str = "all",
+    loss_steps: LossSteps = "all",
     momentum: float = 0.0,
     clamp: float | Mapping[str, float] | None = None,
     learn: tuple[str, ...] = ("A", "W", "B"),
@@ -127,7 +127,7 @@ def simulate(
     """
     if training is None:
         training = Training(
-            learning_rate=learning_rate, update=update, epochs=epochs, batch=batch, loss_steps=loss_steps,  # type: ignore[arg-type]
+            learning_rate=learning_rate, update=update, epochs=epochs, batch=batch, loss_steps=loss_steps,
             momentum=momentum, clamp=clamp, learn=tuple(learn), shuffle=shuffle, records=records,
             ranges=ranges, horizon=horizon, update_every=update_every,
         )  # fmt: skip
@@ -176,7 +176,7 @@ class Session:
         self.applied = applied
         self.experiment = describe(net, task, rule, precision, training, seed)
         if applied is not None:
-            self.experiment |= applied.keys()
+            self.experiment = {**self.experiment, **applied.keys()}
         data = task.train
         self.schedule = Schedule(
             data, epochs=training.epochs, batch=training.batch, shuffle=training.shuffle, seed=seed

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -13,6 +13,13 @@ from neurolrnn.low_rank import LowRankPlus, Vector, no_factor, vector
 
 CIRCULAR_LAW_ABOVE = 1000
 """Most units whose eigenvalues are calculated to scale random sparse weights; above, the circular law gives them."""
+
+
+class ScipySparse(Protocol):
+    """A sparse matrix or array of SciPy, or what is asked for in its words."""
+
+    def tocsr(self, copy: bool = False) -> object:
+        """Return it in compressed rows."""
 
 
 def _indices(name: str, value: ArrayLike, dtype: type, largest: int) -> NDArray[Any]:
@@ -104,7 +111,7 @@ class SparseMatrix(LowRankPlus):
         return cls(W[receivers, sources], sources.astype(np.int32), _starts(receivers, len(W)))
 
     @classmethod
-    def from_scipy(cls, W: Any) -> SparseMatrix:
+    def from_scipy(cls, W: ScipySparse) -> SparseMatrix:
         """Return a sparse matrix or array of SciPy, or of anything with its ``tocsr``; every stored entry is a synapse.
 
         Raises
@@ -114,7 +121,7 @@ class SparseMatrix(LowRankPlus):
         """
         if not hasattr(W, "tocsr"):
             raise InputError(f"W is a {type(W).__name__} without tocsr; for an array take SparseMatrix.from_dense")
-        csr = W.tocsr(copy=True)
+        csr: Any = W.tocsr(copy=True)
         if len(csr.shape) != 2 or csr.shape[0] != csr.shape[1]:
             raise InputError(f"W has shape {csr.shape}; the recurrent weights must be square")
         if np.dtype(csr.dtype).kind not in "fiub":
@@ -182,7 +189,7 @@ class SparseMatrix(LowRankPlus):
         mask[self.receivers, self.sources] = True
         return mask
 
-    def arrays(self) -> dict[str, NDArray[Any]]:
+    def arrays(self) -> dict[str, NDArray[np.float64 | np.int32 | np.int64]]:
         """Return everything it is made of, by name."""
         return {k: getattr(self, k) for k in ("values", "sources", "starts", "left", "right")}
 

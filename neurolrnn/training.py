@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
 from neurolrnn.errors import InputError, choose, positive_integer, real_number
+from neurolrnn.plain_data import TrainingData
 from neurolrnn.precision import Precision
 from neurolrnn.rules import RFLO, RULES, Rule
 
@@ -153,10 +154,10 @@ class Training:
             return {group: self.clamp.get(group, math.inf) for group in GROUPS}
         return dict.fromkeys(GROUPS, self.clamp)
 
-    def options(self) -> dict[str, Any]:
+    def options(self) -> TrainingData:
         """Return the settings as plain data; two spellings of the same settings give the same dict."""
         bounds = {group: bound for group, bound in self.bounds.items() if bound < math.inf}
-        return {
+        said: TrainingData = {
             "learning_rate": self.rates,
             "update": self.update,
             "epochs": self.epochs,
@@ -168,9 +169,12 @@ class Training:
             "shuffle": self.shuffle,
             "records": self.records,
             "ranges": self.ranges,
-            **({"horizon": self.horizon} if self.update == "expected" else {}),
-            **({"update_every": self.update_every} if self.update_every != 1 else {}),
         }
+        if self.update == "expected":
+            said["horizon"] = self.horizon
+        if self.update_every != 1:
+            said["update_every"] = self.update_every
+        return said
 
 
 def _groups(value: Any) -> tuple[str, ...]:

@@ -111,7 +111,7 @@ class Alignment:
     def __str__(self) -> str:
         return self.table()
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, object]:
         """Return all numbers as plain data; what is not defined is None."""
 
         def plain(values: Matrix) -> Any:

@@ -10,11 +10,11 @@ from dataclasses import fields
 from functools import cache
 from importlib.resources import files
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from neurolrnn_hardware import plain_toml
-from neurolrnn_hardware.chip import PLACEMENTS, SECTIONS, Chip
-from neurolrnn_hardware.sheet_fields import GRADES, Fact, Reference, Spec
+from neurolrnn_hardware.chip import PLACEMENTS, SECTIONS, Chip, Placement
+from neurolrnn_hardware.sheet_fields import GRADES, Fact, Reference, Spec, Value
 
 FOLDER = files("neurolrnn_hardware") / "chips"
 _TOP = ("name", "placement", "extends", "not_modelled", "sources", "notes", *SECTIONS)
@@ -101,7 +101,7 @@ def parse(text: str, where: str = "chip sheet", key: str = "own") -> Chip:
     return read(tables, where, key)
 
 
-def read(tables: Mapping[str, Any], where: str = "chip sheet", key: str = "own", depth: int = 0) -> Chip:
+def read(tables: Mapping[str, object], where: str = "chip sheet", key: str = "own", depth: int = 0) -> Chip:
     """Check plain data, shaped as the TOML file, and return the chip."""
     _known(where, "", tables, _TOP)
     base = _base(tables, where, depth)
@@ -129,8 +129,8 @@ def read(tables: Mapping[str, Any], where: str = "chip sheet", key: str = "own",
     if not isinstance(limits, list) or not all(isinstance(line, str) for line in limits):
         raise ChipError(f"{where}: not_modelled = {limits!r}; a list of sentences is needed")
     return Chip(
-        key=key, name=name, placement=placement, notes=notes, sources=sources, not_modelled=tuple(limits), path=where,
-        **parts,
+        key=key, name=name, placement=cast("Placement", placement), notes=notes, sources=sources,
+        not_modelled=tuple(limits), path=where, **parts,
     )  # fmt: skip
 
 
@@ -239,7 +239,7 @@ def _references(given: Any, sources: Mapping[str, str], place: str) -> tuple[Ref
     return tuple(found)
 
 
-def value_of(value: Any, spec: Spec, place: str) -> Any:
+def value_of(given: object, spec: Spec, place: str) -> Value:
     """Return a value as a field holds it.
 
     Raises
@@ -256,6 +256,7 @@ def value_of(value: Any, spec: Spec, place: str) -> Any:
             isinstance(v, int | float) and not isinstance(v, bool) and spec.low <= v <= spec.high and math.isfinite(v)
         )
 
+    value: Any = given
     listed = isinstance(value, list)
     if spec.kind in ("count", "integer") and whole(value):
         return int(value)

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, fields
 from types import MappingProxyType
-from typing import Any, Literal, get_args
+from typing import Literal, get_args
 
 from neurolrnn_hardware import sheet_fields as sheet
 from neurolrnn_hardware.locality import KINDS
@@ -257,15 +257,15 @@ class Chip:
         for name in ("notes", "sources"):
             object.__setattr__(self, name, MappingProxyType(dict(getattr(self, name))))
 
-    def fact(self, limit: str) -> Fact[Any]:
+    def fact(self, limit: str) -> Fact[object]:
         """Return the figure called ``section.field``, or a note called ``notes.topic``."""
         section, _, name = limit.partition(".")
         if section == "notes":
             return self.notes[name]
-        fact: Fact[Any] = getattr(getattr(self, section), name)
+        fact: Fact[object] = getattr(getattr(self, section), name)
         return fact
 
-    def figures(self) -> Iterator[tuple[str, Spec, Fact[Any]]]:
+    def figures(self) -> Iterator[tuple[str, Spec, Fact[object]]]:
         """Yield name, meaning and figure of every typed field, known or not."""
         for section in SECTIONS:
             part = getattr(self, section)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import cast
 
 from neurolrnn_hardware.demand import Demand
 from neurolrnn_hardware.limits import Limits
@@ -60,7 +60,7 @@ class Cost:
     step_us: tuple[float, float | None] | None
     step_source: str
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, object]:
         """Return plain data, as JSON holds it."""
         return asdict(self)
 
@@ -114,9 +114,9 @@ def cost(demand: Demand, placement: Placement, limits: Limits) -> Cost:
     return Cost(tuple(items), (low, high), *_step(limits))
 
 
-def ends(fact: Fact[Interval]) -> Interval | None:
+def ends(fact: Fact[object]) -> Interval | None:
     """Return the widest interval that a figure and those of other texts span, None where there is none."""
-    found = [f.value for f in (fact, *fact.also) if f.value is not None]
+    found = [cast("Interval", f.value) for f in (fact, *fact.also) if f.value is not None]
     return (min(f[0] for f in found), max(f[1] for f in found)) if found else None
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, replace
-from typing import Any
+from typing import TypedDict, Unpack
 
 from neurolrnn_hardware.demand_parts import (
     LIVES,
@@ -34,6 +34,16 @@ __all__ = [
     "LIVES", "PHASES", "PLACES", "ROLES", "Access", "Arithmetic", "Connection", "Demand", "Landing", "Life", "Message",
     "Number", "Phase", "Place", "Population", "Role", "Sizes", "Variable",
 ]  # fmt: skip
+
+
+class Which(TypedDict, total=False):
+    """Conditions of :meth:`Demand.select`."""
+
+    role: str | Iterable[str] | None
+    place: str | Iterable[str] | None
+    life: str | Iterable[str] | None
+    owner: str | Iterable[str] | None
+    plastic: bool | None
 
 
 @dataclass(frozen=True)
@@ -143,11 +153,11 @@ class Demand:
             if all(getattr(v, k) in s for k, s in sets.items()) and (plastic is None or v.plastic is plastic)
         )
 
-    def bits(self, **which: Any) -> int:
+    def bits(self, **which: Unpack[Which]) -> int:
         """Return the bits of the variables that :meth:`select` finds: without conditions, all memory between steps."""
         return sum(v.bits for v in self.select(**which))
 
-    def words(self, **which: Any) -> int:
+    def words(self, **which: Unpack[Which]) -> int:
         """Return the words of the variables that :meth:`select` finds."""
         return sum(v.words for v in self.select(**which))
 
@@ -178,7 +188,7 @@ class Demand:
         sent = tuple(replace(m, payload=spike) if m.source in ("input", "recurrent") else m for m in self.messages)
         return replace(self, variables=(*self.variables, trace), messages=sent)
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, object]:
         """Return plain data, as JSON holds it, with the totals."""
         out = asdict(self)
         for plain, v in zip(out["variables"], self.variables, strict=True):

@@ -7,7 +7,7 @@ import math
 import tomllib
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, cast
 
 from neurolrnn_hardware.catalogue import ChipError, value_of
 from neurolrnn_hardware.chip import LIMITS, Chip
@@ -38,14 +38,14 @@ class Limits:
     unknown_lifted: bool = False
     given: tuple[tuple[str, str], ...] = ()
 
-    def fact(self, limit: str) -> Fact[Any]:
+    def fact(self, limit: str) -> Fact[object]:
         """Return the figure of a limit."""
         return self.chip.fact(limit)
 
     def most(self, limit: str) -> float:
         """Return what placement may use up: the figure, or infinity where it is lifted, unknown or unlimited."""
         fact = self.fact(limit)
-        return math.inf if limit in self.lifted or fact.value is None else float(fact.value)
+        return math.inf if limit in self.lifted or fact.value is None else float(cast("float", fact.value))
 
     def value(self, limit: str) -> Any:
         """Return the figure, None where it is lifted, unknown or unlimited."""

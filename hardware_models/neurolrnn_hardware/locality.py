@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
-from typing import Any, Literal, get_args
+from typing import Literal, get_args
 
 Axis = Literal["pre", "post", "synapse", "self", "all"]
 Kind = Literal[
@@ -185,7 +185,7 @@ class Locality:
             lines += [f"    reads {_words((r,))}{'' if r.local else ', NOT LOCAL'}" for r in s.reads]
         return "\n".join(lines) + "\n"
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, object]:
         """Return plain data, as JSON holds it."""
         return {**asdict(self), "is_local": self.is_local, "kinds": list(self.kinds)}
 

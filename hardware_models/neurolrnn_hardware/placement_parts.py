@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any
 
 from neurolrnn_hardware.demand import Connection, Demand, Population
 from neurolrnn_hardware.limits import Limits
@@ -95,7 +94,7 @@ class Placement:
         """
         return {use.limit: use.asked for use in self.uses}[limit]
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, object]:
         """Return plain data, as JSON holds it."""
         return {
             "style": self.style,

@@ -5,7 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, Generic, Literal, NamedTuple, TypeVar
 
-T = TypeVar("T")
+T_co = TypeVar("T_co", covariant=True)
+Value = bool | int | float | str | tuple[float, float] | tuple[int, ...] | tuple[str, ...]
+"""What the fields of sheets hold."""
 Grade = Literal["A", "B", "C", "U"]
 GRADES: dict[str, str] = {
     "A": "read in the primary artefact (RTL, vendor's or project's code or documentation), or measured on the vendor's "
@@ -30,7 +32,7 @@ class Reference(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Fact(Generic[T]):
+class Fact(Generic[T_co]):
     """One figure of a sheet.
 
     Parameters
@@ -53,13 +55,13 @@ class Fact(Generic[T]):
         Whether the sheet names it, be it to say that it is not known.
     """
 
-    value: T | None = None
+    value: T_co | None = None
     unit: str = ""
     grade: Grade = "U"
     references: tuple[Reference, ...] = ()
     note: str = ""
     unlimited: bool = False
-    also: tuple[Fact[T], ...] = ()
+    also: tuple[Fact[T_co], ...] = ()
     stated: bool = False
 
     @property

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any
+from typing import cast
 
 from neurolrnn_hardware.arithmetic_limits import check_arithmetic
 from neurolrnn_hardware.chip import Chip
@@ -68,7 +68,7 @@ class Resource:
             return math.inf if self.used else 0.0
         return self.used / self.available
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, object]:
         """Return plain data, as JSON holds it; no limit is written as the text "unlimited"."""
         available = "unlimited" if self.available == math.inf else self.available
         return {
@@ -153,5 +153,5 @@ def judge(demand: Demand, limits: Limits, leak: float | None = None) -> Verdict:
 
 def _resource(use: Use, limits: Limits) -> Resource:
     fact = limits.fact(use.limit)
-    available = math.inf if fact.unlimited or use.limit in limits.lifted else fact.value
+    available = math.inf if fact.unlimited or use.limit in limits.lifted else cast("float | None", fact.value)
     return Resource(use.limit, use.asked, available, fact.unit, use.where, fact.source, fact.grade)

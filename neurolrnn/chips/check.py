@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, TypedDict
 
 from neurolrnn.chips.check_text import VERDICTS, markdown, overview, text
 from neurolrnn.chips.outline import outline
@@ -25,6 +25,25 @@ if TYPE_CHECKING:
     from neurolrnn.chips.suggest import Suggestion
 
 __all__ = ["Report", "check", "check_all", "chip_names", "load_chip", "overview"]
+
+
+class ReportData(TypedDict):
+    """A report as plain data."""
+
+    chip: str
+    name: str
+    experiment: str
+    fits: bool | None
+    inference: bool
+    assume: list[str]
+    findings: list[dict[str, str]]
+    resources: list[dict[str, object]]
+    placement: dict[str, object]
+    locality: dict[str, object]
+    cost: dict[str, object]
+    notes: list[str]
+    not_modelled: list[str]
+    sources: dict[str, str]
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -105,7 +124,7 @@ class Report:
     def __repr__(self) -> str:
         return f"<Report {self.chip.key}: {VERDICTS[self.fits]}, {len(self.findings)} findings>"
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> ReportData:
         """Return plain data, as JSON holds it."""
         return {
             "chip": self.chip.key,

@@ -61,11 +61,11 @@ def _bits(limit: str, variables: Iterable[str], sign: bool = False) -> Fix:
         if not report.experiment.precision.is_fixed:
             return _fixed_point(tables, report)
         most = report.chip.fact(limit).value
-        if most is None:
+        if not isinstance(most, int):
             return False
         own = sign and report.chip.weight.signed.value is False
         own |= variables is TRACES and signed_by_two(report.verdict.limits)
-        changed = _narrow(variables, int(most) + own, tables, report)
+        changed = _narrow(variables, most + own, tables, report)
         if variables is WEIGHTS and tables["precision"].get("hidden") is not None:
             changed |= tables["precision"].pop("hidden", None) is not None
         return changed

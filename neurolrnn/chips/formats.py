@@ -143,7 +143,7 @@ class _Sheet:
         w = self.width("state")
         if w is None:
             if "state" in self.given:
-                w = int(Precision(weight="s1.6", state=self.given["state"]).landing("state").format.width)
+                w = int(Precision(weight="s1.6", state=str(self.given["state"])).landing("state").format.width)
             else:
                 self.need("state", "state.bits", "16")
                 return 0

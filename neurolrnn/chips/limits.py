@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
 
 from neurolrnn.chips.counting.learner import learner_demand
 from neurolrnn.chips.formats import LIMITED_FORMS, complete
 from neurolrnn.errors import InputError
 from neurolrnn.network import Network
+from neurolrnn.plain_data import ChipKeys, ChipNumerics
 from neurolrnn.precision import CHIP, Precision
 from neurolrnn.rules import RFLO, Rule
 from neurolrnn.tasks.base import Task
@@ -67,7 +67,7 @@ class Applied:
             said.append(f"{name}: assumed, and not in its sheet: {', '.join(given)}")
         return said + [f"{name}: {note}" for note in self.notes]
 
-    def report(self) -> dict[str, Any]:
+    def report(self) -> ChipNumerics:
         """Return what the chip decided, as plain data: what :attr:`Run.numerics <neurolrnn.Run>` says of it."""
         exponents = {v: -self.precision.landing(v).format.frac_bits for v in WEIGHTS} if self.precision.is_fixed else {}
         return {
@@ -76,15 +76,15 @@ class Applied:
             "not_modelled": list(self.limits.chip.not_modelled),
         }  # fmt: skip
 
-    def keys(self) -> dict[str, Any]:
+    def keys(self) -> ChipKeys:
         """Return what the description of an experiment says besides."""
         return described(self.chip, self.assume)
 
 
-def described(chip: str, assume: Iterable[str] = ()) -> dict[str, Any]:
+def described(chip: str, assume: Iterable[str] = ()) -> ChipKeys:
     """Return the keys that the description of an experiment has for a chip."""
     given = sorted({str(a) for a in assume})
-    return {"chip": chip, **({"assume": given} if given else {})}
+    return {"chip": chip, "assume": given} if given else {"chip": chip}
 
 
 def known_limits(chip: str, assume: Iterable[str] = ()) -> Limits:

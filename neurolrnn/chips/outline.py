@@ -47,7 +47,8 @@ def outline(experiment: Experiment, task: Task | None = None) -> Demand:
     drawing, rule, training = experiment.network, experiment.rule, experiment.training
     if task is None:
         with told(experiment.where, "task"):
-            task = tasks.load(**experiment.task)
+            said: dict[str, Any] = experiment.task
+            task = tasks.load(**said)
     factored = isinstance(rule, RFLO) and rule.storage == "factored"
     schur = isinstance(rule, RFLO) and rule.basis == "schur"
     held = drawing.kind == "sparse" or (drawing.kind == "block" and factored)

@@ -47,12 +47,12 @@ class Suggestion:
     def to_toml(self) -> str:
         """Return the text of the experiment's file, with the changes in front as comments."""
         tables = self.experiment.to_dict()
-        if isinstance(tables["task"].get("path"), str):  # the new file may lie in another folder
-            tables["task"]["path"] = str(Path(tables["task"]["path"]).resolve())
+        if isinstance(path := tables["task"].get("path"), str):  # the new file may lie in another folder
+            tables["task"]["path"] = str(Path(path).resolve())
         head = [f"# Changed so that no limit of {self.report.chip.name} is broken:"]
         return "\n".join([*head, *(f"#   {line}" for line in self.changes), "", toml_text.dumps(tables)])
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, object]:
         """Return plain data, as JSON holds it."""
         return {
             "changes": list(self.changes),
@@ -85,7 +85,7 @@ def suggest(report: Report) -> Suggestion:
         If there is none; the text names the limits that stand in the way.
     """
     search = _Search(report)
-    start = report.experiment.to_dict()
+    start: Tables = {**report.experiment.to_dict()}
     if not _broken(report):
         return Suggestion(report.experiment, (), report, report)
     found = [r for r in map(search.fixed, _shapes(start)) if r is not None]
@@ -108,7 +108,8 @@ class _Search:
         """Check a variant."""
         experiment = Experiment.from_dict(tables, self.report.experiment.where)
         if self._task is None:
-            self._task = tasks.load(**experiment.task)
+            said: dict[str, Any] = experiment.task
+            self._task = tasks.load(**said)
         before = self.report
         return check_demand(
             experiment, outline(experiment, self._task), before.chip, _lifting(before.assume), before.inference

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 from neurolrnn import atomic
 from neurolrnn.errors import InputError, choose, real_number
@@ -39,7 +38,7 @@ def export(
     inference_only: bool = False,
     dt_seconds: float | None = None,
     announce: Callable[[ExportReport], None] | None = None,
-    **options: Any,
+    **options: object,
 ) -> ExportReport:
     """Write a network, or a run with all it knows, in a form that other tools load.
 

@@ -7,7 +7,7 @@ from neurolrnn.exports.losses import Change
 from neurolrnn.exports.target import Plan, Source
 from neurolrnn.precision import Precision
 from neurolrnn.rules import RFLO
-from neurolrnn.spiking.plan import Learning, make_plan
+from neurolrnn.spiking.plan import Learning, Mode, PlanOptions, make_plan
 from neurolrnn.spiking.plan import Plan as Deployed
 from neurolrnn.spiking.script import example_input, script_files
 from neurolrnn.spiking.twin import run_twin
@@ -17,7 +17,7 @@ from neurolrnn.tasks.base import Sequences
 def plan(
     source: Source,
     *,
-    mode: str = "graded",
+    mode: Mode = "graded",
     q: float = 0.1,
     micro_steps: int = 1,
     integers: bool | None = None,
@@ -67,8 +67,10 @@ def plan(
     if not fixed:
         losses += source.format_loss("the script calculates in float64", "integers = True, without learning")
     formats: Precision | None = precision if fixed else None
-    options = {"micro_steps": micro_steps, "precision": formats, "learning": chosen}
-    made = make_plan(net, mode, **options, **({} if mode == "graded" else {"q": q}))
+    options: PlanOptions = {"micro_steps": micro_steps, "precision": formats, "learning": chosen}
+    if mode != "graded":
+        options["q"] = q
+    made = make_plan(net, mode, **options)
     x = example_input(net, steps)
     data = Sequences.from_arrays(x, 0.0 * x[:, :1].repeat(net.n_out, axis=1)) if learns else x
     changes = []

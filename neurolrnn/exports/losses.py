@@ -6,7 +6,6 @@ import textwrap
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -125,7 +124,7 @@ class ExportReport:
         """Whether nothing is left out and no change has an error."""
         return not self.losses and all(change.error == 0.0 for change in self.changes)
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, object]:
         """Return everything as plain data."""
         return {
             "target": self.target, "path": None if self.path is None else str(self.path), "files": dict(self.files),

@@ -60,7 +60,7 @@ class Source:
         return said
 
     @classmethod
-    def of(cls, what: Any, inference_only: bool = False) -> Source:
+    def of(cls, what: Run | Network, inference_only: bool = False) -> Source:
         """Return the source for a run or a network.
 
         Raises
@@ -84,14 +84,16 @@ class Source:
         """The learning rule, or None if there is none to be held."""
         if self.run is None or self.inference_only:
             return None
-        return make_rule(**self.run.experiment["rule"])
+        said: dict[str, Any] = self.run.experiment["rule"]
+        return make_rule(**said)
 
     @cached_property
     def training(self) -> Training | None:
         """Settings of the learning, or None if there is none to be held."""
         if self.run is None or self.inference_only:
             return None
-        return Training(**self.run.experiment["training"])
+        said: Mapping[str, Any] = self.run.experiment["training"]
+        return Training(**said)
 
     @property
     def feedback(self) -> NDArray[float64] | None:
@@ -206,12 +208,12 @@ class Target:
         plan: Callable[..., Plan] = getattr(importlib.import_module(f"neurolrnn.exports.{module}"), function or "plan")
         return plan
 
-    def options(self) -> dict[str, Any]:
+    def options(self) -> dict[str, object]:
         """Return the options of the target with their defaults."""
         parameters = list(inspect.signature(self.load()).parameters.values())[1:]
         return {p.name: p.default for p in parameters}
 
-    def plan(self, source: Source, **options: Any) -> Plan:
+    def plan(self, source: Source, **options: object) -> Plan:
         """Make the export in memory.
 
         Raises

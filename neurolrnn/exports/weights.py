@@ -18,7 +18,7 @@ NOTE = "rule and formats are named as JSON text; nothing outside neurolrnn acts 
 def arrays(source: Source) -> dict[str, NDArray[Any]]:
     """Return all matrices in float64: A, W, B, the initial ones of a run, feedback and factors where there are any."""
     net, run = source.network, source.run
-    out = {"A": net.A, "B": net.B}
+    out: dict[str, NDArray[Any]] = {"A": net.A, "B": net.B}
     held = net.held
     out |= {"W": net.W} if held is None else {f"W.{name}": array for name, array in held.arrays().items()}
     if source.feedback is not None:

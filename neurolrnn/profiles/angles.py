@@ -77,7 +77,7 @@ class UpdateAngles:
         header = ["precision", "at step", "to float", "to BPTT", "float to BPTT", "no update"]
         return make(rows, header, "lrrrrr")
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, object]:
         """Return all numbers as plain data; what is not defined is None."""
 
         def plain(x: Any) -> Any:
@@ -216,11 +216,11 @@ def _one(task: Task, place: int) -> Task:
 
 
 def _rounded(net: Network, precision: Precision) -> Network:
-    parts = {}
-    for group in GROUPS:
+    def landed(group: str, values: NDArray[np.float64]) -> NDArray[np.float64]:
         form = precision.landing(group).format
-        parts[group] = form.decode(form.encode(getattr(net, group)))
-    return net.replace(**parts)
+        return form.decode(form.encode(values))
+
+    return net.replace(A=landed("A", net.A), W=landed("W", net.W), B=landed("B", net.B))
 
 
 def _change(net: Network, task: Task, rule: Rule, precision: Precision, training: Training, seed: int) -> Gradient:

@@ -174,7 +174,7 @@ class Answers:
                   "dead A / W / B", "overflow", "broke at"]  # fmt: skip
         return make(rows, header, "lrrrrlr")
 
-    def to_list(self, variable: str = "weight") -> list[dict[str, Any]]:
+    def to_list(self, variable: str = "weight") -> list[dict[str, object]]:
         """Return the findings as plain data."""
         keys = series_keys(self.cases, variable)
         return [

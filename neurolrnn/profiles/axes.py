@@ -33,8 +33,8 @@ class Choice:
         ``{"table.key": value}``.
     """
 
-    label: Any
-    settings: Mapping[str, Any]
+    label: object
+    settings: Mapping[str, object]
 
 
 @dataclass(frozen=True)
@@ -97,7 +97,7 @@ class Axis:
         return {self.name} if self.range else {key for choice in self.choices for key in choice.settings}
 
     @property
-    def labels(self) -> list[Any]:
+    def labels(self) -> list[object]:
         """What the values are called."""
         return [choice.label for choice in self.choices]
 
@@ -108,14 +108,14 @@ class Axis:
         value = self.range.draw(rng)
         return Choice(value, {self.name: value})
 
-    def to_plain(self) -> Any:
+    def to_plain(self) -> dict[str, float] | list[list[object]]:
         """Return plain data that :func:`read_axes` reads back."""
         if self.range is not None:
             return {"low": self.range.low, "high": self.range.high, "log": self.range.log}
         return [[choice.label, dict(choice.settings)] for choice in self.choices]
 
 
-def read_axes(axes: Mapping[str, Any]) -> dict[str, Axis]:
+def read_axes(axes: Mapping[str, object]) -> dict[str, Axis]:
     """Check axes as a user gives them.
 
     Parameters

@@ -10,9 +10,11 @@ from functools import cached_property, lru_cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from neurolrnn import tasks
 from neurolrnn.errors import InputError, choose
+from neurolrnn.plain_data import ExperimentTables
 from neurolrnn.precision import PARENTS, Precision
 
 if TYPE_CHECKING:
@@ -120,7 +122,7 @@ class Case:
         By seed.
     """
 
-    experiment: Mapping[str, Any]
+    experiment: ExperimentTables
     rows: Sequence[Row] = field(default_factory=list)
 
     @cached_property
@@ -138,7 +140,7 @@ class Case:
         choose("variable", variable, PARENTS)
         return self.precision.landing(variable).format.width if self.precision.is_fixed else None
 
-    def values(self, metric: Metric) -> np.ndarray[Any, np.dtype[np.float64]]:
+    def values(self, metric: Metric) -> NDArray[np.float64]:
         """Return the metric of each row, (rows,); NaN where it diverged or failed."""
         return np.array([value_of(row, metric) for row in self.rows])
 
@@ -167,10 +169,10 @@ def choose_metric(rows: Sequence[Row], name: str | None = None) -> Metric:
 
 def cases_of(rows: Iterable[Row]) -> list[Case]:
     """Put rows together that differ in their seed only, in the order in which they come; refuse a seed twice."""
-    found: dict[str, tuple[dict[str, Any], list[Row]]] = {}
+    found: dict[str, tuple[ExperimentTables, list[Row]]] = {}
     for row in rows:
         experiment = {k: v for k, v in row.experiment.items() if k != "seed"}
-        found.setdefault(_key(experiment), (dict(row.experiment), []))[1].append(row)
+        found.setdefault(_key(experiment), (row.experiment.copy(), []))[1].append(row)
     return [Case(experiment, sorted(some, key=lambda row: row.seed)) for experiment, some in found.values()]
 
 

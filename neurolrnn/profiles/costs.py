@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from neurolrnn.errors import InputError, choose
 from neurolrnn.experiment import Experiment
@@ -74,7 +74,7 @@ class Attribution:
         header = ["variable", "format", f"alone costs ({self.metric.unit})", "widening it saves"]
         return make(rows, header, "llrr")
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, object]:
         """Return all numbers as plain data."""
         return {
             "metric": self.metric.name, "seeds": list(self.seeds), "wide_bits": self.wide_bits,

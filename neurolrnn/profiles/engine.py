@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -63,7 +63,7 @@ class Workers(Protocol):
         """Wait until everything has stopped, and let go of it."""
 
 
-def make(tables: dict[str, object], digest: str) -> Done:
+def make(tables: Mapping[str, object], digest: str) -> Done:
     """Make one run, whatever happens: what goes wrong is told, not raised."""
     try:
         row = run_one(tables, {})
@@ -126,7 +126,7 @@ class Engine:
         if self.cluster is not None:
             from neurolrnn.profiles.cluster import Cluster
 
-            return Cluster(self.cluster, self.processes, max(int(item.tables["network"]["n_rec"]) for item in items))
+            return Cluster(self.cluster, self.processes, max(item.units for item in items))
         if self.processes is not None:
             from neurolrnn.profiles.processes import Processes
 

@@ -90,7 +90,8 @@ def predicted_floor(experiment: Experiment, a: Sequence[float] | None = None) ->
     grid = {g: bits[g] - (math.log2(alpha) if g in "WB" else 0.0) for g in GROUPS}
     hats = frame.feedback_modes(R)[0] if R is not None and frame.aligned else None
     total = 0.0
-    for k, (a_star, b_star, w) in enumerate(zip(*(teacher.origin[x] for x in "abw"), strict=True)):
+    modes = (teacher.origin["a"], teacher.origin["b"], teacher.origin["w"])
+    for k, (a_star, b_star, w) in enumerate(zip(*modes, strict=True)):
         c, w_star = a_star * b_star * teacher.leak, 1.0 - teacher.leak + teacher.leak * w
         if c == 0.0:
             continue

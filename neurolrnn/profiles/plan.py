@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
 
 from neurolrnn.errors import InputError
 from neurolrnn.experiment import Experiment
+from neurolrnn.plain_data import ExperimentTables, ProfileData
 from neurolrnn.profiles.axes import Axis, combinations, read_axes, read_seeds
 from neurolrnn.profiles.row import Row
 from neurolrnn.profiles.run_one import combine, failure
@@ -34,10 +34,15 @@ class Item:
     """
 
     digest: str
-    settings: dict[str, Any]
+    settings: dict[str, object]
     seed: int
-    tables: dict[str, Any]
+    tables: ExperimentTables
     failure: str = ""
+
+    @property
+    def units(self) -> int:
+        """Number of recurrent units."""
+        return int(str(self.tables["network"]["n_rec"]))
 
     def failed(self, message: str = "") -> Row:
         """Return the row of a run that cannot be made, or was lost."""
@@ -60,7 +65,7 @@ class Plan:
         See :func:`neurolrnn.profiles.axes.combinations`.
     """
 
-    tables: dict[str, Any]
+    tables: ExperimentTables
     axes: dict[str, Axis]
     seeds: list[int]
     mode: str = "grid"
@@ -69,7 +74,7 @@ class Plan:
 
     @classmethod
     def make(
-        cls, experiment: Experiment, axes: Mapping[str, Any], seeds: int | Iterable[int], mode: str,
+        cls, experiment: Experiment, axes: Mapping[str, object], seeds: int | Iterable[int], mode: str,
         samples: int | None, sampling_seed: int,
     ) -> Plan:  # fmt: skip
         """Check what a user gives; see :func:`neurolrnn.profile`."""
@@ -77,7 +82,7 @@ class Plan:
         combinations(plan.axes, mode, samples, sampling_seed)
         return plan
 
-    def to_plain(self) -> dict[str, Any]:
+    def to_plain(self) -> ProfileData:
         """Return plain data that :meth:`from_plain` reads back."""
         return {
             "experiment": self.tables,
@@ -89,11 +94,11 @@ class Plan:
         }
 
     @classmethod
-    def from_plain(cls, said: Mapping[str, Any]) -> Plan:
+    def from_plain(cls, said: ProfileData) -> Plan:
         """Return the plan that :meth:`to_plain` described."""
         return cls(
-            said["experiment"], read_axes(dict(said["axes"])), said["seeds"], said["mode"], said["samples"],
-            said["sampling_seed"],
+            said["experiment"], read_axes({str(name): values for name, values in said["axes"]}), said["seeds"],
+            said["mode"], said["samples"], said["sampling_seed"],
         )  # fmt: skip
 
     @property
@@ -120,7 +125,7 @@ class Plan:
             raise InputError(found[0].failure)
         return found
 
-    def _item(self, labels: dict[str, Any], settings: dict[str, Any], seed: int) -> Item:
+    def _item(self, labels: dict[str, object], settings: dict[str, object], seed: int) -> Item:
         try:
             experiment = combine(self.tables, settings)
             return Item(experiment.digest, labels, seed, experiment.to_dict())

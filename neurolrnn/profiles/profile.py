@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any
 
 from neurolrnn.experiment import Experiment
 from neurolrnn.profiles import engine
@@ -16,7 +15,7 @@ from neurolrnn.profiles.store import Store
 
 def profile(
     experiment: Experiment,
-    axes: Mapping[str, Any],
+    axes: Mapping[str, object],
     *,
     seeds: int | Iterable[int] = (0,),
     mode: Mode = "grid",

@@ -155,7 +155,7 @@ class Ranges:
         ]  # fmt: skip
         return "\n".join(lines)
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, object]:
         """Return all numbers as plain data."""
         return {
             "steps": self.steps, "sampled": self.sampled, "diverged": self.diverged, "edges": self.edges.tolist(),

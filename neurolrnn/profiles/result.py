@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal, TypedDict, Unpack
 
 from neurolrnn.experiment import Experiment
 from neurolrnn.profiles import tabular
@@ -21,6 +21,14 @@ if TYPE_CHECKING:
 
     from neurolrnn.profiles.answers import Answers
     from neurolrnn.profiles.suggestion import Suggestion
+
+
+class AnswerOptions(TypedDict, total=False):
+    """Options of :meth:`Profile.answers`."""
+
+    metric: str | None
+    threads: int | None
+    progress: bool
 
 
 @dataclass(frozen=True, eq=False)
@@ -90,7 +98,9 @@ class Profile:
 
         return answers_of(self.rows, metric, threads, progress)
 
-    def plot(self, path: str | Path | None = None, variable: str = "weight", **options: Any) -> Figure:
+    def plot(
+        self, path: str | Path | None = None, variable: str = "weight", **options: Unpack[AnswerOptions]
+    ) -> Figure:
         """Draw :meth:`answers`; see :func:`neurolrnn.profiles.pictures.plot_answers`."""
         return self.answers(**options).plot(path, variable)
 

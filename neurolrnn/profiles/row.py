@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal, get_args
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
-from numpy.typing import NDArray
+from neurolrnn.plain_data import ExperimentTables, Numerics
+
+if TYPE_CHECKING:
+    from neurolrnn.run import Curve
 
 RowStatus = Literal["completed", "diverged", "failed"]
 STATUSES: tuple[str, ...] = get_args(RowStatus)
@@ -44,15 +47,15 @@ class Row:
     """
 
     digest: str
-    settings: dict[str, Any]
+    settings: dict[str, object]
     seed: int
-    experiment: dict[str, Any]
+    experiment: ExperimentTables
     status: RowStatus
     message: str = ""
     metrics: dict[str, float] = field(default_factory=dict)
-    records: dict[str, NDArray[Any]] = field(default_factory=dict)
+    records: dict[str, Curve] = field(default_factory=dict)
     saturation: dict[str, dict[str, int]] | None = None
-    numerics: dict[str, Any] | None = None
+    numerics: Numerics | None = None
     versions: dict[str, str] = field(default_factory=dict)
     seconds: float = 0.0
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, cast
 
 from neurolrnn import toml_text
 from neurolrnn.errors import Divergence, InputError
 from neurolrnn.experiment import Experiment
+from neurolrnn.plain_data import ExperimentTables
 from neurolrnn.profiles.row import Row
 from neurolrnn.run import Run, canonical_digest, plain
 
@@ -85,7 +86,7 @@ def failure(
         digest=digest or canonical_digest({"failed": merged}),
         settings=dict(settings if shown is None else shown),
         seed=seed if isinstance(seed, int) else 0,
-        experiment=merged,
+        experiment=cast("ExperimentTables", merged),
         status="failed",
         message=message,
     )

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -148,7 +147,7 @@ class Spread:
         np.divide(part, whole, out=out, where=whole > 0)
         return out
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, object]:
         """Return the numbers as plain data."""
         return {
             "quantiles": [[None if math.isnan(x) else x for x in row] for row in self.quantiles.tolist()],

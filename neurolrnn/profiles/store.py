@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 
 from neurolrnn.atomic import check_kind, check_parent
 from neurolrnn.errors import NeurolrnnError
+from neurolrnn.plain_data import ProfileData
 from neurolrnn.profiles.plan import Item, Plan
 from neurolrnn.profiles.row import Row
 from neurolrnn.run import canonical_digest
@@ -236,7 +237,9 @@ class Store:
         said = plan.to_plain()
         there = self._header()
         if there is not None:
-            differing = [k for k in said if k != "seeds" and canonical_digest(there[k]) != canonical_digest(said[k])]
+            old: Mapping[str, Any] = there
+            new: Mapping[str, Any] = said
+            differing = [k for k in new if k != "seeds" and canonical_digest(old[k]) != canonical_digest(new[k])]
             if differing:
                 found = _differences(there, said, differing)
                 raise StoreError(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Literal, NamedTuple
 
 from neurolrnn.errors import InputError, choose
 from neurolrnn.experiment import Experiment
@@ -126,7 +126,7 @@ class Suggestion:
 
         return write_text(path, self.to_toml())
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, object]:
         """Return everything as plain data."""
         return {
             "metric": self.metric.name, "tolerance": self.tolerance, "objective": self.objective,

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+from collections.abc import Mapping
+from typing import cast
 
 from neurolrnn.chips.check import Report
 from neurolrnn.reports import charts
-from neurolrnn.reports.page import Page
+from neurolrnn.reports.page import Cell, Page
 
 VERDICTS = {True: ("fits", "good"), False: ("does not fit", "bad"), None: ("not known", "")}
 
@@ -45,9 +46,9 @@ def check_page(report: Report) -> Page:
     return page
 
 
-def _cell(name: str, value: Any) -> Any:
-    return f"{100 * value:.3g} %" if name == "share" and value is not None else value
+def _cell(name: str, value: object) -> Cell:
+    return f"{100 * value:.3g} %" if name == "share" and isinstance(value, float) else cast("Cell", value)
 
 
-def _words(resource: dict[str, Any]) -> str:
+def _words(resource: Mapping[str, object]) -> str:
     return ", ".join(f"{k} {v}" for k, v in resource.items() if v not in (None, "") and k not in ("limit", "share"))

@@ -121,7 +121,7 @@ def _draw_modes(figure: Any, measured: Measured) -> None:
     colours = ("#0072B2", "#D55E00", "#009E73", "#666666")
     axes = figure.subplots(1, 3, sharey=True)
     for axis, way in zip(axes, WAYS, strict=True):
-        c = measured.curves[way.name]
+        c: Any = measured.curves[way.name]
         for mode, colour in enumerate(colours):
             axis.axhline(MEMORIES[mode], color=colour, lw=0.8, ls=":")
             axis.plot(c["t"], c["w"][:, mode], color=colour, label=f"w* = {MEMORIES[mode]:g}")

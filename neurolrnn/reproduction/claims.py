@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, Literal, NamedTuple
+from typing import Literal, NamedTuple
 
 from neurolrnn.errors import InputError
 
@@ -88,9 +88,9 @@ class Setting(NamedTuple):
 class Measured(NamedTuple):
     """What trying a claim gave."""
 
-    numbers: dict[str, Any]
+    numbers: dict[str, object]
     """All that the verdict depends on; plain data."""
-    curves: Mapping[str, Any] = MappingProxyType({})
+    curves: Mapping[str, object] = MappingProxyType({})
     """What only the picture needs."""
 
 
@@ -117,7 +117,7 @@ class Claim:
     where: str
     """Functions and pages that have more."""
     measure: Callable[[Setting], Measured]
-    judge: Callable[[dict[str, Any]], Judgement]
+    judge: Callable[[dict[str, object]], Judgement]
     draw: Callable[[Measured, Path], object] | None = None
     """Draws the picture into a file."""
     source: Source = "paper"
@@ -144,7 +144,7 @@ class Outcome:
         """What the numbers support, with what does not hold left out."""
         return self.claim.refinement if self.verdict == "refined" else self.claim.statement
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, object]:
         """Return everything but curves as plain data."""
         return {
             "claim": self.claim.name,

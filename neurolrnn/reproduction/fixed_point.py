@@ -129,7 +129,7 @@ def _draw_modes(figure: Any, measured: Measured) -> None:
     ways = [way for way in WAYS if way.name in measured.curves]
     axes = np.atleast_1d(figure.subplots(1, len(ways), sharey=True))
     for axis, way in zip(axes, ways, strict=True):
-        c = measured.curves[way.name]
+        c: Any = measured.curves[way.name]
         for mode, colour in enumerate(colours):
             axis.plot(c["t"], c["w"][:, mode], color=colour, lw=1.2)
             for preset, marker in (("int16", "o"), ("int8", "x")):

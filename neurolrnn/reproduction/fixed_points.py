@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -170,10 +171,11 @@ def _draw(figure: Any, measured: Measured) -> None:
     import matplotlib as mpl
 
     axes = figure.subplots(1, 3, sharey=True)
-    sizes = measured.curves["sizes"]
+    curves: Mapping[str, Any] = measured.curves
+    sizes = curves["sizes"]
     shades = mpl.colormaps["viridis"](np.linspace(0.0, 0.85, len(sizes)))
     for axis, way in zip(axes, WAYS, strict=True):
-        for (t, loss), size, colour in zip(measured.curves[way.name], sizes, shades, strict=True):
+        for (t, loss), size, colour in zip(curves[way.name], sizes, shades, strict=True):
             axis.plot(t, loss, color=colour, label=f"{size:.0e}")
         axis.set(title=way.title, xlabel="time (updates × η)", xlim=(0.0, 18.0))
     axes[0].set_ylabel("loss")

@@ -186,7 +186,7 @@ def _draw_rank(figure: Any, measured: Measured) -> None:
     axes = figure.subplots(1, 2, sharey=True)
     for axis, n_out in zip(axes, (1, 4), strict=True):
         for way, colour, marker in zip(WAYS, ("#0072B2", "#009E73", "#D55E00"), ("s", "^", "o"), strict=True):
-            values = measured.curves[f"{way.name} {n_out}"]
+            values: Any = measured.curves[f"{way.name} {n_out}"]
             index = np.arange(1, values.shape[1] + 1)
             axis.plot(index, np.maximum(values, 1e-17).T, color=colour, lw=0.6, alpha=0.35)
             middle = np.exp(np.log(np.maximum(values, 1e-17)).mean(axis=0))

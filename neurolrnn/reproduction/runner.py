@@ -47,7 +47,7 @@ class Reproduction:
         """By claim."""
         return {outcome.claim.name: outcome.verdict for outcome in self.outcomes}
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, object]:
         """Return everything but curves and pictures as plain data."""
         return {
             "status": self.status,
@@ -160,6 +160,6 @@ def _try(claim: Claim, result: Reproduction, bar: Any) -> Outcome:
     return Outcome(claim, verdict_of(judgement.checks), judgement.figure, judgement.checks, measured, seconds)
 
 
-def claims_rows() -> list[dict[str, Any]]:
+def claims_rows() -> list[dict[str, object]]:
     """Return name, statement and source of every claim as plain data."""
     return [{"name": c.name, "source": c.source, "statement": c.statement, "where": c.where} for c in CLAIMS.values()]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -275,15 +276,14 @@ def _judge_rates(numbers: dict[str, Any]) -> Judgement:
 
 
 def _draw_rates(figure: Any, measured: Measured) -> None:
+    curves: Mapping[str, Any] = measured.curves
     axes = figure.subplots(1, 2)
     colours = ("#0072B2", "#009E73", "#D55E00")
     s = np.geomspace(0.05, 20.0, 400)
     for way, colour in zip(WAYS, colours, strict=True):
         axes[0].plot(s, rate(way.name, s, w_star=0.6, **way.given(a_hat=1.0)), color=colour, label=way.title)
-        axes[0].plot(
-            measured.curves["grid"], measured.curves["flows"][way.name], "o", ms=4.5, mfc="white", color=colour
-        )
-        axes[0].plot(*zip(*measured.curves["kernel"][way.name], strict=True), "x", ms=6, color=colour)
+        axes[0].plot(curves["grid"], curves["flows"][way.name], "o", ms=4.5, mfc="white", color=colour)
+        axes[0].plot(*zip(*curves["kernel"][way.name], strict=True), "x", ms=6, color=colour)
     axes[0].axvline(1.0, color="0.6", lw=0.8, ls=":")
     axes[0].set(
         xscale="log", yscale="log", xlabel="s (a at the optimum)", ylabel="rate λ₋", title="w* = 0.6, c = 1, â = 1"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -49,7 +48,7 @@ class Activity:
         """Synaptic operations of the graded network over those made; infinite if there was no event."""
         return self.graded_operations / self.synaptic_operations if self.synaptic_operations else float("inf")
 
-    def options(self) -> dict[str, Any]:
+    def options(self) -> dict[str, object]:
         """Return everything as plain data."""
         return {**asdict(self), "saving": self.saving}
 

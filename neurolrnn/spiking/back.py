@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,6 +10,11 @@ from numpy.typing import NDArray
 from neurolrnn.errors import InputError
 from neurolrnn.network import Network
 from neurolrnn.spiking.micro import macro_network
+
+if TYPE_CHECKING:
+    import brian2
+
+    from neurolrnn.spiking.brian import Brian2Network
 
 
 def matrix(synapses: Any) -> NDArray[np.float64]:
@@ -29,7 +34,7 @@ def micro_weights(objects: dict[str, Any], leak: float) -> Network:
     return Network(A, W, B, leak)
 
 
-def from_brian2(network: Any, *, micro_steps: int = 1, leak: float | None = None) -> Network:
+def from_brian2(network: Brian2Network | brian2.Network, *, micro_steps: int = 1, leak: float | None = None) -> Network:
     """Read a network back out of Brian2.
 
     Parameters

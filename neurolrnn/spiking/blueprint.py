@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -52,7 +52,7 @@ class Connection:
     name: str
     source: str
     target: str
-    weights: NDArray[Any] | None
+    weights: NDArray[np.float64 | np.int64] | None
     """(n_post, n_pre), or None where synapses carry no weight."""
     exists: NDArray[np.bool_]
     """(n_post, n_pre)."""
@@ -75,7 +75,7 @@ class Blueprint:
     number: str
     """:data:`REAL` or :data:`INTEGER`."""
     constants: dict[str, float | int]
-    arrays: dict[str, NDArray[Any]]
+    arrays: dict[str, NDArray[np.float64 | np.int64]]
     """Input over steps: (steps, channels) or (steps,)."""
     groups: tuple[Group, ...]
     connections: tuple[Connection, ...]

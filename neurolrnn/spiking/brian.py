@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any, Unpack
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -13,11 +13,14 @@ from neurolrnn.errors import InputError, choose
 from neurolrnn.network import Network
 from neurolrnn.spiking.blueprint import INTEGER, STEP_MS, Blueprint, Connection
 from neurolrnn.spiking.modes import blueprint
-from neurolrnn.spiking.plan import Plan, make_plan
+from neurolrnn.spiking.plan import Mode, Plan, PlanOptions, make_plan
 from neurolrnn.spiking.result import RECORDS, Events, SpikingResult
 from neurolrnn.spiking.stream import make_stream
 from neurolrnn.spiking.twin import decode
 from neurolrnn.tasks.base import Sequences
+
+if TYPE_CHECKING:
+    import brian2
 
 
 @contextmanager
@@ -56,6 +59,10 @@ class Brian2Network:
     arrays : dict
         The TimedArrays that feed it, by the name equations use.
     """
+
+    network: brian2.Network
+    objects: dict[str, brian2.BrianObject]
+    arrays: dict[str, brian2.TimedArray]
 
     def __init__(self, plan: Plan, data: Sequences | ArrayLike, record: Iterable[str] = RECORDS) -> None:
         self.plan = plan
@@ -234,11 +241,11 @@ def _synapses(
 
 def to_brian2(
     net: Network,
-    mode: str = "sigma-delta",
+    mode: Mode = "sigma-delta",
     data: Sequences | ArrayLike | None = None,
     *,
     record: Iterable[str] = RECORDS,
-    **options: Any,
+    **options: Unpack[PlanOptions],
 ) -> Brian2Network:
     """Build a network in Brian2.
 

@@ -7,14 +7,14 @@ K = M - λ I = αW. The error e of h is what r drives: e_t = M e_{t-1} + K r_{t-
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Literal, Unpack, get_args
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from neurolrnn.errors import InputError, choose, real_number
 from neurolrnn.network import Network
-from neurolrnn.spiking.plan import Plan, make_plan
+from neurolrnn.spiking.plan import Mode, ModeOptions, Plan, PlanOptions, make_plan
 from neurolrnn.spiking.result import SpikingResult
 from neurolrnn.spiking.twin import run_twin
 from neurolrnn.tables import text_table
@@ -25,8 +25,16 @@ MOST_TERMS = 100_000
 """Powers of M that the worst case adds before it gives up."""
 COARSE = 2.0
 """Above this many RMS changes of state a step, q is too coarse for the noise to be white."""
-OF = ("y", "hat", "h")
-HORIZONS = ("forever", "sequences")
+Signal = Literal["y", "hat", "h"]
+OF: tuple[str, ...] = get_args(Signal)
+Horizon = Literal["forever", "sequences"]
+HORIZONS: tuple[str, ...] = get_args(Horizon)
+
+
+class BudgetOptions(ModeOptions, total=False):
+    """Options of :func:`design_q`: those of a plan, with the mode and the horizon of the budget."""
+
+    horizon: Horizon
 
 
 @dataclass(frozen=True)
@@ -71,7 +79,7 @@ class Budget:
         """Expected RMS error of y over the RMS of y."""
         return self.rms_y / self.size_y if self.size_y else float("inf")
 
-    def options(self) -> dict[str, Any]:
+    def options(self) -> dict[str, object]:
         """Return everything as plain data."""
         names = ("q", "worst_h", "rms_h", "rms_hat", "rms_y", "size_h", "size_y", "events", "coarseness")
         return {**{n: getattr(self, n) for n in names}, "measured": self.measured, "notes": list(self.notes)}
@@ -145,10 +153,10 @@ def budget(
     net: Network,
     calibration: Sequences | ArrayLike,
     *,
-    horizon: str = "forever",
+    horizon: Horizon = "forever",
     measure: bool = True,
-    mode: str = "sigma-delta",
-    **options: Any,
+    mode: Mode = "sigma-delta",
+    **options: Unpack[PlanOptions],
 ) -> Budget:
     """Return the error budget of a spiking network.
 
@@ -232,7 +240,12 @@ def compare(found: SpikingResult, h: NDArray[np.float64], y: NDArray[np.float64]
 
 
 def design_q(
-    net: Network, calibration: Sequences | ArrayLike, target_error: float, *, of: str = "y", **options: Any
+    net: Network,
+    calibration: Sequences | ArrayLike,
+    target_error: float,
+    *,
+    of: Signal = "y",
+    **options: Unpack[BudgetOptions],
 ) -> float:
     """Return the q at which the expected RMS error is ``target_error`` times the RMS of the graded signal.
 
@@ -256,7 +269,8 @@ def design_q(
     """
     wanted = real_number("target_error", target_error, above=0.0)
     choose("of", of, OF)
-    unit = budget(net, calibration, measure=False, **{**options, "q": 1.0})
+    options["q"] = 1.0
+    unit = budget(net, calibration, measure=False, **options)
     size, gain = (unit.size_y, unit.rms_y) if of == "y" else (unit.size_h, unit.rms_hat if of == "hat" else unit.rms_h)
     if size == 0.0 or gain == 0.0:
         raise InputError(f"{of} of the graded network is 0 on the calibration input; give an input that moves it")

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from typing import Any
+from collections.abc import Iterable
+from typing import Any, TypedDict, Unpack, cast
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -11,13 +11,40 @@ from numpy.typing import ArrayLike
 from neurolrnn.errors import InputError
 from neurolrnn.metrics import accuracy, normalised_error
 from neurolrnn.network import Network
+from neurolrnn.precision import Precision
 from neurolrnn.spiking.activity import activity
-from neurolrnn.spiking.plan import Plan, make_plan
+from neurolrnn.spiking.plan import Learning, Mode, ModeOptions, Payload, Plan, PlanOptions, Receivers, Reset, make_plan
 from neurolrnn.spiking.twin import run_twin
 from neurolrnn.tasks.base import Sequences, Task
 
 MICRO_STEPS = (1, 2, 5, 10, 20, 50, 100, 200)
 """Micro-steps that :func:`fewest_micro_steps` tries."""
+
+
+class SweepRow(ModeOptions, total=False):
+    """Options, and what was measured with them."""
+
+    error: float
+    overload: float
+    events_per_unit: float
+    synaptic_operations: float
+    state_updates: float
+    saving: float
+    accuracy: float
+    nmse: float
+
+
+class MicroStepOptions(TypedDict, total=False):
+    """Options of :func:`fewest_micro_steps`: those of a plan but q and micro_steps, which it sets and finds."""
+
+    mode: Mode
+    payload: Payload
+    decay: float | None
+    receivers: Receivers
+    reset: Reset
+    reset_value: float
+    precision: Precision | None
+    learning: Learning | None
 
 
 def data_of(what: Task | Sequences | ArrayLike) -> Sequences | ArrayLike:
@@ -26,7 +53,7 @@ def data_of(what: Task | Sequences | ArrayLike) -> Sequences | ArrayLike:
 
 
 def measure(
-    net: Network, what: Task | Sequences | ArrayLike, mode: str = "sigma-delta", **options: Any
+    net: Network, what: Task | Sequences | ArrayLike, mode: Mode = "sigma-delta", **options: Unpack[PlanOptions]
 ) -> dict[str, float]:
     """Return metrics and work of a network deployed in a spiking mode.
 
@@ -66,14 +93,15 @@ def measure(
     return out
 
 
-def sweep(
-    net: Network, what: Task | Sequences | ArrayLike, settings: Iterable[Mapping[str, Any]]
-) -> list[dict[str, Any]]:
+def sweep(net: Network, what: Task | Sequences | ArrayLike, settings: Iterable[ModeOptions]) -> list[SweepRow]:
     """Return one row for each set of options of :func:`measure`: the options, and what was measured."""
-    return [{**dict(options), **measure(net, what, **dict(options))} for options in settings]
+    rows = [{**dict(options), **measure(net, what, **options)} for options in settings]
+    return cast("list[SweepRow]", rows)
 
 
-def fewest_micro_steps(net: Network, what: Task | Sequences | ArrayLike, q: float, **options: Any) -> int:
+def fewest_micro_steps(
+    net: Network, what: Task | Sequences | ArrayLike, q: float, **options: Unpack[MicroStepOptions]
+) -> int:
     """Return the fewest micro-steps with which units that send ±q keep |h - ĥ| ≤ q/2 on a calibration input.
 
     Parameters
@@ -90,7 +118,7 @@ def fewest_micro_steps(net: Network, what: Task | Sequences | ArrayLike, q: floa
     InputError
         If :data:`MICRO_STEPS` are not enough, or there are no finer steps.
     """
-    chosen = {"mode": "lif-pair", **options}
+    chosen: dict[str, Any] = {"mode": "lif-pair", **options}
     largest = 0.0
     for k in MICRO_STEPS:
         plan = make_plan(net, **chosen, q=q, micro_steps=k)

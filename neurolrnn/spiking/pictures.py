@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Unpack
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -13,7 +13,7 @@ from neurolrnn.network import Network
 from neurolrnn.plots import BLUE, GREEN, GREY, ORANGE, STYLE, save
 from neurolrnn.spiking.budget import budget
 from neurolrnn.spiking.measure import data_of, fewest_micro_steps, measure
-from neurolrnn.spiking.plan import Plan, make_plan
+from neurolrnn.spiking.plan import Mode, Plan, PlanOptions, make_plan
 from neurolrnn.spiking.result import SpikingResult
 from neurolrnn.spiking.twin import run_twin
 from neurolrnn.tasks.base import Sequences, Task
@@ -33,8 +33,8 @@ def plot_deployment(
     what: Task | Sequences | ArrayLike,
     path: str | Path | None = None,
     *,
-    mode: str = "sigma-delta",
-    **options: Any,
+    mode: Mode = "sigma-delta",
+    **options: Unpack[PlanOptions],
 ) -> Figure:
     """Draw a deployed network: a state and what receivers know of it, events, error against q, events against error.
 

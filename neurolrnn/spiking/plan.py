@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any, Literal, get_args
+from typing import Any, Literal, TypedDict, Unpack, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,9 +25,12 @@ Mode = Literal["graded", "sigma-delta", "lif-pair"]
 MODES: tuple[str, ...] = get_args(Mode)
 Payload = Literal["rounded", "unit", "residual"]
 PAYLOADS: tuple[str, ...] = get_args(Payload)
-RECEIVERS = ("standing", "leaky")
-RESETS = ("subtract", "to-value")
-CORRECTIONS = ("exact", "none")
+Receivers = Literal["standing", "leaky"]
+RECEIVERS: tuple[str, ...] = get_args(Receivers)
+Reset = Literal["subtract", "to-value"]
+RESETS: tuple[str, ...] = get_args(Reset)
+Correction = Literal["exact", "none"]
+CORRECTIONS: tuple[str, ...] = get_args(Correction)
 RESET_VALUE = -0.49
 """Where a membrane that is reset to a value is put, in units of q: one spike then costs .99 q and the overshoot."""
 LARGEST_SUM = 2**53
@@ -54,7 +57,7 @@ class Learning:
     rule: RFLO = field(default_factory=RFLO)
     learning_rate: float | Mapping[str, float] = 0.01
     seed: int = 0
-    correction: str = "exact"
+    correction: Correction = "exact"
 
     def __post_init__(self) -> None:
         if not isinstance(self.rule, RFLO):
@@ -118,8 +121,8 @@ class Plan:
     payload: Payload = "rounded"
     micro_steps: int = 1
     decay: float | None = None
-    receivers: str = "standing"
-    reset: str = "subtract"
+    receivers: Receivers = "standing"
+    reset: Reset = "subtract"
     reset_value: float = RESET_VALUE
     precision: Precision | None = None
     learning: Learning | None = None
@@ -230,7 +233,7 @@ class Plan:
         assert self.fixed is not None
         return max(1, round(self.q * 2.0 ** self.fixed.frac("state")))
 
-    def summary(self) -> dict[str, Any]:
+    def summary(self) -> dict[str, object]:
         """Return all choices as plain data."""
         out: dict[str, Any] = {"mode": self.mode}
         if self.events:
@@ -249,9 +252,29 @@ class Plan:
         return out
 
 
-def make_plan(net: Network, mode: str, **options: Any) -> Plan:
+class PlanOptions(TypedDict, total=False):
+    """Keywords of a :class:`Plan` beside the mode."""
+
+    q: float
+    payload: Payload
+    micro_steps: int
+    decay: float | None
+    receivers: Receivers
+    reset: Reset
+    reset_value: float
+    precision: Precision | None
+    learning: Learning | None
+
+
+class ModeOptions(PlanOptions, total=False):
+    """Keywords of a :class:`Plan`, with the mode."""
+
+    mode: Mode
+
+
+def make_plan(net: Network, mode: Mode, **options: Unpack[PlanOptions]) -> Plan:
     """Return a plan from keywords, refusing those it does not know."""
     known = [name for name in Plan.__dataclass_fields__ if name not in ("network", "mode")]
     for key in options:
         choose("option", key, known)
-    return Plan(net, mode, **options)  # type: ignore[arg-type]
+    return Plan(net, mode, **options)

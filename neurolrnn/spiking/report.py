@@ -19,7 +19,7 @@ from neurolrnn.spiking.budget import budget, design_q
 from neurolrnn.spiking.measure import fewest_micro_steps, measure
 from neurolrnn.spiking.modes import blueprint
 from neurolrnn.spiking.pictures import plot_deployment
-from neurolrnn.spiking.plan import Plan, make_plan
+from neurolrnn.spiking.plan import Mode, Plan, make_plan
 from neurolrnn.spiking.script import example_input, write_script
 from neurolrnn.spiking.stream import make_stream
 from neurolrnn.spiking.twin import run_twin
@@ -118,7 +118,7 @@ def _inputs(task: Task | None, plan: Plan) -> NDArray[np.float64]:
 def deploy(
     run: Run,
     *,
-    mode: str = "sigma-delta",
+    mode: Mode = "sigma-delta",
     q: float | None = None,
     error: float | None = None,
     micro_steps: int | None = None,
@@ -191,7 +191,7 @@ def deploy(
     return Deployment(plan, task, rows, expected, same, notes)
 
 
-def _plan(net: Any, mode: str, micro_steps: int | None, data: Any, chosen: dict[str, Any]) -> Plan:
+def _plan(net: Any, mode: Mode, micro_steps: int | None, data: Any, chosen: dict[str, Any]) -> Plan:
     if micro_steps is None and mode == "lif-pair":
         own = {k: v for k, v in chosen.items() if k not in ("q", "reset", "reset_value")}
         micro_steps = fewest_micro_steps(net, data, chosen["q"], **own)

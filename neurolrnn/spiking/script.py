@@ -5,10 +5,10 @@ from __future__ import annotations
 import io
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Unpack
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from neurolrnn import atomic
 from neurolrnn.errors import InputError
@@ -16,7 +16,7 @@ from neurolrnn.network import Network
 from neurolrnn.savefile import RunFileError
 from neurolrnn.spiking.blueprint import INTEGER, SLOTS, Blueprint, Connection, Group
 from neurolrnn.spiking.modes import blueprint
-from neurolrnn.spiking.plan import Plan, make_plan
+from neurolrnn.spiking.plan import Mode, Plan, PlanOptions, make_plan
 from neurolrnn.spiking.stream import make_stream
 from neurolrnn.spiking.twin import run_twin
 from neurolrnn.tasks.base import Sequences
@@ -171,7 +171,11 @@ def script_files(plan: Plan, data: Sequences | ArrayLike) -> dict[str, str | byt
 
 
 def write_script(
-    net: Network, path: str | Path, mode: str = "sigma-delta", data: Sequences | ArrayLike | None = None, **options: Any
+    net: Network,
+    path: str | Path,
+    mode: Mode = "sigma-delta",
+    data: Sequences | ArrayLike | None = None,
+    **options: Unpack[PlanOptions],
 ) -> Path:
     """Write a stand-alone Brian2 script with its weights beside it.
 
@@ -204,7 +208,7 @@ def write_script(
     return atomic.write_folder(folder, encoded, RunFileError) / SCRIPT
 
 
-def example_input(net: Network, steps: int = 200, seed: int = 0) -> Any:
+def example_input(net: Network, steps: int = 200, seed: int = 0) -> NDArray[np.float64]:
     """Return slowly varying noise, (steps, n_in): x_t = 0.9 x_{t-1} + √(1 - 0.81) ξ_t, of variance 1."""
     if steps < 1:
         raise InputError(f"steps = {steps}; at least 1 is needed")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Unpack
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -16,7 +16,7 @@ from neurolrnn.network import Network
 from neurolrnn.spiking.blueprint import STEP_MS
 from neurolrnn.spiking.brian import Brian2Network, preferences
 from neurolrnn.spiking.modes import blueprint
-from neurolrnn.spiking.plan import Plan, make_plan
+from neurolrnn.spiking.plan import Mode, Plan, PlanOptions, make_plan
 from neurolrnn.spiking.result import RECORDS, SpikingResult
 from neurolrnn.spiking.stream import make_stream
 from neurolrnn.tasks.base import Sequences
@@ -136,12 +136,12 @@ def _options(plan: Plan) -> dict[str, Any]:
 
 def to_standalone(
     net: Network,
-    mode: str,
+    mode: Mode,
     data: Sequences | ArrayLike,
     folder: str | Path,
     *,
     record: Iterable[str] = RECORDS,
-    **options: Any,
+    **options: Unpack[PlanOptions],
 ) -> Standalone:
     """Compile a network to a program with Brian2's C++ standalone device.
 

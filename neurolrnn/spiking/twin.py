@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, Unpack
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from neurolrnn.errors import InputError, choose
 from neurolrnn.network import Network
-from neurolrnn.spiking.plan import PAYLOADS, Plan, make_plan
+from neurolrnn.spiking.plan import PAYLOADS, Mode, Plan, PlanOptions, make_plan
 from neurolrnn.spiking.result import RECORDS, SpikingResult, events_of
 from neurolrnn.spiking.stream import make_stream
 from neurolrnn.tasks.base import Sequences
@@ -43,8 +43,8 @@ def run_twin(plan: Plan, data: Sequences | ArrayLike, record: Iterable[str] = RE
 
 
 def twin(
-    net: Network, data: Sequences | ArrayLike, mode: str = "sigma-delta", *, record: Iterable[str] = RECORDS,
-    **options: Any,
+    net: Network, data: Sequences | ArrayLike, mode: Mode = "sigma-delta", *, record: Iterable[str] = RECORDS,
+    **options: Unpack[PlanOptions],
 ) -> SpikingResult:  # fmt: skip
     """Run a network as spikes without Brian2: the same numbers, event for event.
 

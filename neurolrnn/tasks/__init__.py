@@ -93,7 +93,7 @@ TASKS: dict[str, Recipe] = {
 }
 
 
-def load(name: str, **options: Any) -> Task:
+def load(name: str, **options: object) -> Task:
     """Make a task by name.
 
     Parameters
@@ -139,7 +139,7 @@ _shared: dict[str, Task] = {}
 _lock = threading.Lock()
 
 
-def shared(name: str, **options: Any) -> Task:
+def shared(name: str, **options: object) -> Task:
     """Return what :func:`load` does, and the same task again where it was made a short while ago: tasks do not change.
 
     A task that is read from a file is read again if the file has changed.

@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -114,16 +114,24 @@ class ComplexModes:
     """
 
     rule: str
-    a_star: Any
-    b_star: Any
-    w_star: Any
-    a_hat: Any = None
+    a_star: Complex
+    b_star: Complex
+    w_star: Complex
+    a_hat: Complex | None = None
     decay: float | None = None
     steps: int = 1
     T: float = math.inf
     loss_steps: str = "final"
     leak: float = 1.0
     leak_star: float | None = None
+
+    if TYPE_CHECKING:  # what may be given is more than what is held
+
+        def __init__(
+            self, rule: str, a_star: ArrayLike, b_star: ArrayLike, w_star: ArrayLike, a_hat: ArrayLike | None = None,
+            decay: float | None = None, steps: int = 1, T: float = math.inf, loss_steps: str = "final",
+            leak: float = 1.0, leak_star: float | None = None,
+        ) -> None: ...  # fmt: skip
 
     def __post_init__(self) -> None:
         def put(name: str, value: Any) -> None:

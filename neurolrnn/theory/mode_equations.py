@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, TypedDict, Unpack
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -69,10 +69,10 @@ class ModeEquations:
     """
 
     rule: str
-    a_star: ArrayLike
-    b_star: ArrayLike
-    w_star: ArrayLike
-    a_hat: ArrayLike | None = None
+    a_star: Array
+    b_star: Array
+    w_star: Array
+    a_hat: Array | None = None
     decay: float | None = None
     steps: int = 1
     T: float = math.inf
@@ -80,6 +80,14 @@ class ModeEquations:
     leak: float = 1.0
     leak_star: float | None = None
     basis: str = "units"
+
+    if TYPE_CHECKING:  # what may be given is more than what is held
+
+        def __init__(
+            self, rule: str, a_star: ArrayLike, b_star: ArrayLike, w_star: ArrayLike, a_hat: ArrayLike | None = None,
+            decay: float | None = None, steps: int = 1, T: float = math.inf, loss_steps: str = "final",
+            leak: float = 1.0, leak_star: float | None = None, basis: str = "units",
+        ) -> None: ...  # fmt: skip
 
     def __post_init__(self) -> None:
         def put(name: str, value: Any) -> None:
@@ -228,6 +236,19 @@ class ModeTrajectory:
         return head + "\n" + text_table(rows, ["mode", "a", "b", "w", "loss", ""])
 
 
+class ModeOptions(TypedDict, total=False):
+    """Options of :func:`modes`; see :class:`ModeEquations`."""
+
+    a_hat: ArrayLike | None
+    decay: float | None
+    steps: int
+    T: float
+    loss_steps: str
+    leak: float
+    leak_star: float | None
+    basis: str
+
+
 def modes(
     rule: str,
     a: ArrayLike,
@@ -241,7 +262,7 @@ def modes(
     learning_rate: float | None = None,
     rates: float | Mapping[str, float] = 1.0,
     tolerance: float = 1e-9,
-    **options: Any,
+    **options: Unpack[ModeOptions],
 ) -> ModeTrajectory:
     """Follow the modes of an aligned student while it learns.
 

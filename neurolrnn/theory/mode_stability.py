@@ -5,14 +5,14 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Unpack
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from neurolrnn.errors import InputError, choose, positive_integer, real_number
 from neurolrnn.theory.expected import LOSS_STEPS
-from neurolrnn.theory.stationary_points import Array, ModeRule, lag_sum, mode_setting
+from neurolrnn.theory.stationary_points import Array, ModeRule, PointOptions, lag_sum, mode_setting
 
 Flags = NDArray[np.bool_]
 
@@ -138,14 +138,14 @@ def jacobian(
 
 
 def trace_determinant(
-    rule: str, s: ArrayLike, *, w_star: ArrayLike, c: ArrayLike = 1.0, **options: Any
+    rule: str, s: ArrayLike, *, w_star: ArrayLike, c: ArrayLike = 1.0, **options: Unpack[PointOptions]
 ) -> tuple[Array, Array]:
     """Return trace and determinant of the two eigenvalues across the manifold; arguments as in :func:`jacobian`."""
     return _options(rule, s, c, w_star, options).trace_det()
 
 
 def eigenvalues(
-    rule: str, s: ArrayLike, *, w_star: ArrayLike, c: ArrayLike = 1.0, **options: Any
+    rule: str, s: ArrayLike, *, w_star: ArrayLike, c: ArrayLike = 1.0, **options: Unpack[PointOptions]
 ) -> NDArray[np.complex128]:
     """Return the two eigenvalues across the manifold, (..., 2), the slow one first; arguments of :func:`jacobian`."""
     trace, det = trace_determinant(rule, s, c=c, w_star=w_star, **options)
@@ -158,7 +158,7 @@ def eigenvalues(
     return np.stack([np.where(swap, far, near), np.where(swap, near, far)], axis=-1)
 
 
-def rate(rule: str, s: ArrayLike, *, w_star: ArrayLike, c: ArrayLike = 1.0, **options: Any) -> Array:
+def rate(rule: str, s: ArrayLike, *, w_star: ArrayLike, c: ArrayLike = 1.0, **options: Unpack[PointOptions]) -> Array:
     """Return λ_-, the rate at which the distance to the optimum falls in the end; negative where it grows.
 
     The smaller real part of the two eigenvalues; arguments as in :func:`jacobian`. The paper's picture of speed:
@@ -167,7 +167,9 @@ def rate(rule: str, s: ArrayLike, *, w_star: ArrayLike, c: ArrayLike = 1.0, **op
     return np.asarray(eigenvalues(rule, s, c=c, w_star=w_star, **options)[..., 0].real)
 
 
-def largest_stable_step(rule: str, s: ArrayLike, *, w_star: ArrayLike, c: ArrayLike = 1.0, **options: Any) -> Array:
+def largest_stable_step(
+    rule: str, s: ArrayLike, *, w_star: ArrayLike, c: ArrayLike = 1.0, **options: Unpack[PointOptions]
+) -> Array:
     """Return the learning rate below which gradient steps settle, min 2 Re λ/|λ|²; 0 where none does.
 
     Arguments as in :func:`jacobian`. It goes to 0 as s does: b = c/s is large there.
@@ -247,9 +249,7 @@ def stability(
     agree in sign. If they disagree the point is stable only in a window, see :func:`wrong_sign_window`.
     """
     where = real_number("s", s), real_number("c", c), real_number("w_star", w_star)
-    options: dict[str, Any] = {
-        "a_hat": a_hat, "decay": decay, "steps": steps, "T": T, "loss_steps": loss_steps, "rates": rates,
-    }  # fmt: skip
+    options = PointOptions(a_hat=a_hat, decay=decay, steps=steps, T=T, loss_steps=loss_steps, rates=rates)
     point = _options(rule, *where, options)
     trace, det = (float(x) for x in point.trace_det())
     first, second = eigenvalues(rule, where[0], c=where[1], w_star=where[2], **options)
@@ -288,9 +288,7 @@ def wrong_sign_window(
 
 
 def _options(rule: str, s: ArrayLike, c: ArrayLike, w_star: ArrayLike, options: Mapping[str, Any]) -> _Point:
-    defaults: dict[str, Any] = {
-        "a_hat": None, "decay": None, "steps": 1, "T": math.inf, "loss_steps": "final", "rates": 1.0,
-    }  # fmt: skip
+    defaults: dict[str, Any] = dict(a_hat=None, decay=None, steps=1, T=math.inf, loss_steps="final", rates=1.0)
     for key in options:
         choose("option", key, defaults)
     return _point(rule, s, c, w_star, *{**defaults, **options}.values())
@@ -300,7 +298,12 @@ def _options(rule: str, s: ArrayLike, c: ArrayLike, w_star: ArrayLike, options: 
 
 
 def slowest(
-    rule: str, *, w_star: float, c: float = 1.0, between: tuple[float, float] = (1e-3, 1e3), **options: Any
+    rule: str,
+    *,
+    w_star: float,
+    c: float = 1.0,
+    between: tuple[float, float] = (1e-3, 1e3),
+    **options: Unpack[PointOptions],
 ) -> tuple[float, float]:
     """Return (s, λ_-) where settling is slowest, over s in `between`, a range of one sign.
 
@@ -323,7 +326,7 @@ def slowest(
 
 def crossings(
     rule: str, other: str = "bptt", *, w_star: float, c: float = 1.0, between: tuple[float, float] = (1e-3, 1e3),
-    other_options: Mapping[str, Any] | None = None, **options: Any,
+    other_options: PointOptions | None = None, **options: Unpack[PointOptions],
 ) -> list[float]:  # fmt: skip
     """Return the values of s in `between` at which two rules settle equally fast, in rising size.
 

@@ -14,7 +14,7 @@ from neurolrnn.errors import InputError, choose, positive_integer, real_number
 from neurolrnn.theory.mode_equations import ModeEquations, ModeTrajectory
 from neurolrnn.theory.mode_stability import classify, in_safe_region, trace_determinant
 from neurolrnn.theory.runge_kutta import ERROR, STAGES
-from neurolrnn.theory.stationary_points import Array, mode_setting, rates_of
+from neurolrnn.theory.stationary_points import Array, PointOptions, mode_setting, rates_of
 
 PLANES = ("a-w", "a-b", "b-w", "u-w")
 """Two of a, b and w at a given third one; u = a b stands for a = ±b, the plane that BPTT does not leave."""
@@ -198,7 +198,7 @@ def portrait(
     )
     if plane == "u-w":
         basins[gx.ravel() * c <= 0.0] = OUTCOMES.index("ends at a = b = 0")  # integration would only find its rounding
-    options = {"a_hat": a_hat, "decay": decay, "steps": steps, "rates": rates}
+    options: PointOptions = {"a_hat": a_hat, "decay": decay, "steps": steps, "rates": rates}
     s, optimum = _optimum(plane, lines[0], c, w_star)
     kinds = np.full(s.shape, "", dtype="<U14")
     on = np.isfinite(s)

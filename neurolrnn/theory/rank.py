@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -366,23 +367,24 @@ def rank_report(run: Run) -> RankReport:
     stored codes. In floating point singular values are counted above eps √K (‖[W₀ | B₀]‖ + ‖[W | B]‖), K the number of
     steps: what K rounding errors add up to, generously.
     """
-    training, settings = run.experiment["training"], dict(run.experiment["rule"])
+    training = run.experiment["training"]
+    settings: Mapping[str, Any] = run.experiment["rule"]
     fixed = run.numerics is not None
     start, end = run.initial, run.network
     bound = rank_bound(
         str(settings["name"]), start.n_rec, start.n_in, start.n_out, str(settings.get("storage", "dense")),
         feedback="random" if run.feedback is not None else "symmetric", steps=settings.get("steps", 1),
-        learn=training["learn"], momentum=training["momentum"], loss=run.experiment["task"]["loss"], quantised=fixed,
-        clamped=bool(set(training["clamp"] or {}) & set(training["learn"]) - {"A"}),
+        learn=training["learn"], momentum=training["momentum"], loss=str(run.experiment["task"]["loss"]),
+        quantised=fixed, clamped=bool(set(training["clamp"] or {}) & set(training["learn"]) - {"A"}),
     )  # fmt: skip
     if not fixed:
-        eps = float(np.finfo(np.dtype(run.experiment["precision"].get("preset", "float32"))).eps)
+        eps = float(np.finfo(np.dtype(str(run.experiment["precision"].get("preset", "float32")))).eps)
         size = sum(float(np.linalg.norm(np.hstack([net.W, net.B]))) for net in (start, end))
         floor = eps * math.sqrt(max(run.position.get("step", 1), 1)) * size
         found = spectrum(start, end)
         return RankReport(bound, int((found.values > floor).sum()), False, floor, found)
     formats: dict[str, str] = run.numerics["formats"]  # type: ignore[index]
-    rounded = start.replace(**{g: _landed(formats[g], getattr(start, g)) for g in "WB"})
+    rounded = start.replace(W=_landed(formats["W"], start.W), B=_landed(formats["B"], start.B))
     if run.factors is not None and run.feedback is not None:
         R, M, N = integers(_landed(formats["feedback"], run.feedback), *run.factors)
         change = np.dot(R.T, np.hstack([M, N]))

@@ -9,7 +9,6 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -51,7 +50,7 @@ class RankVariant:
         """Why the bound is what it is."""
         return self.bound.reason
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, object]:
         """Return the variant as plain data."""
         return {
             "name": self.name, "n_out": self.n_out, "bound": self.bound.bound, "informative": self.bound.informative,

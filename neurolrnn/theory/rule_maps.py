@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,7 +13,7 @@ from neurolrnn.errors import InputError, choose, positive_integer, real_number
 from neurolrnn.tables import text_table
 from neurolrnn.theory.mode_stability import classify, crossings, rate, slowest, trace_determinant
 from neurolrnn.theory.rank import RankBound, rank_bound
-from neurolrnn.theory.stationary_points import Array
+from neurolrnn.theory.stationary_points import Array, PointOptions
 
 KINDS = ("stable node", "stable focus", "saddle", "unstable node", "unstable focus", "marginal")
 """What a point of the optimal manifold can be, see :func:`classify`."""
@@ -150,7 +150,8 @@ def rate_rows(
             s, value = slowest(name, w_star=star, c=c, between=between, **options)
             balance = float(rate(name, np.copysign(abs(c) ** 0.5, between[0]), c=c, w_star=star, **options))
             met = [] if label == rules[0] else crossings(
-                name, reference, w_star=star, c=c, between=between, other_options=theirs, **options
+                name, reference, w_star=star, c=c, between=between, other_options=cast("PointOptions", theirs),
+                **options
             )  # fmt: skip
             end = bool(np.isclose(s, between, rtol=1e-3).any())
             rows.append(RateRow(label, float(star), s, value, balance, tuple(met), end))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
@@ -150,7 +151,8 @@ def predict_modes(run: Run, teacher: Network | None = None) -> ModePrediction:
         at = np.arange(len(steps)) * BETWEEN
         mean = [np.trapezoid(path.total_loss[i : j + 1]) / BETWEEN for i, j in pairwise(at.tolist())]
     sampled = run.experiment["training"]["update"] != "expected"
-    noise = float(run.experiment["task"].get("noise", 0.0)) if sampled else 0.0
+    task: Mapping[str, Any] = run.experiment["task"]
+    noise = float(task.get("noise", 0.0)) if sampled else 0.0
     return ModePrediction(
         steps,
         (np.array(teacher.origin["a"]), np.array(teacher.origin["b"]), np.array(teacher.origin["w"])),
@@ -167,7 +169,7 @@ def predict_modes(run: Run, teacher: Network | None = None) -> ModePrediction:
 
 
 def _teacher(run: Run) -> Network:
-    task = run.experiment["task"]
+    task: Mapping[str, Any] = run.experiment["task"]
     if "a_star" not in task:
         raise InputError(
             f"the task {task.get('name')!r} has no teacher made of modes, so there are no mode equations to lay beside "
@@ -184,7 +186,8 @@ def _updates(run: Run, steps: NDArray[np.int64]) -> tuple[Array, bool]:
 
     A last batch that is not full counts as the part of an update that it is.
     """
-    training, task = run.experiment["training"], run.experiment["task"]
+    training = run.experiment["training"]
+    task: Mapping[str, Any] = run.experiment["task"]
     T, sequences = int(task["steps"]), int(task["sequences"])
     lanes = min(int(training["batch"]), sequences)
     groups = math.ceil(sequences / lanes)
@@ -198,8 +201,9 @@ def _updates(run: Run, steps: NDArray[np.int64]) -> tuple[Array, bool]:
 
 def _equations(run: Run, teacher: Network, frame: ModeFrame) -> tuple[ModeEquations, dict[str, float], tuple[str, ...]]:
     """Return the equations, the rate of each group per update, and what is left out."""
-    training, task = run.experiment["training"], run.experiment["task"]
-    rule: dict[str, Any] = run.experiment["rule"]
+    training = run.experiment["training"]
+    task: Mapping[str, Any] = run.experiment["task"]
+    rule: Mapping[str, Any] = run.experiment["rule"]
     if "steps" not in task or "sequences" not in task:
         raise InputError(
             f"the task {task.get('name')!r} does not say how long its sequences are and how many; the mode equations "
@@ -233,7 +237,7 @@ def _equations(run: Run, teacher: Network, frame: ModeFrame) -> tuple[ModeEquati
     return equations, rates, tuple(notes)
 
 
-def _basis(rule: dict[str, Any], frame: ModeFrame) -> str:
+def _basis(rule: Mapping[str, Any], frame: ModeFrame) -> str:
     if rule["name"] != "eprop":
         return "units"
     P = np.abs(frame.P if frame.P is not None else np.zeros((1, 1)))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypedDict
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -16,6 +16,17 @@ from neurolrnn.theory.expected import EXPECTED_RULES
 Array = NDArray[np.float64]
 BASES = ("units", "flat")
 GROUPS = ("A", "B", "W")
+
+
+class PointOptions(TypedDict, total=False):
+    """Options of a rule at the optimum; see :func:`jacobian`."""
+
+    a_hat: float | None
+    decay: float | None
+    steps: int
+    T: float
+    loss_steps: str
+    rates: float | Mapping[str, float]
 
 
 @dataclass(frozen=True)
