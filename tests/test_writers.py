@@ -339,10 +339,23 @@ def is_part(name: str) -> bool:
     return name.endswith((atomic.PART, atomic.OLD))
 
 
+def exchanges(folder: Path) -> bool:
+    """Whether two folders can change places in one move."""
+    one, other = folder / "one", folder / "other"
+    one.mkdir()
+    other.mkdir()
+    can = atomic._exchange(one, other)
+    one.rmdir()
+    other.rmdir()
+    return can
+
+
 @each(forks=True)
 def test_killed_while_writing(writer: Writer, nursery: Nursery, made: Callable[[Writer], Path], tmp_path: Path) -> None:
     if "older" in writer.words:
         pytest.skip("writes once")
+    if not writer.suffix and not writer.pieces and not exchanges(tmp_path):
+        pytest.skip("folders cannot change places on this disk")
     path, kills = tmp_path / writer.path_name, 12 if writer.name.startswith("plain") else 3
     writer.write(path)
     parts = 0
@@ -351,7 +364,7 @@ def test_killed_while_writing(writer: Writer, nursery: Nursery, made: Callable[[
         writer.whole(path)
         names = {each.name for each in tmp_path.iterdir()} - {path.name}
         assert all(map(is_part, names)), names
-        assert not any(name.endswith(atomic.OLD) for name in names) or sys.platform not in ("linux", "darwin")
+        assert not any(name.endswith(atomic.OLD) for name in names), "the older one was moved aside"
         parts = max(parts, len(names))
     assert parts or kills == 3, "no kill met a file half written"
     writer.write(path)  # with all that lies about
