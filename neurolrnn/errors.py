@@ -66,6 +66,14 @@ def choose(name: str, value: Any, allowed: Iterable[str]) -> str:
     raise InputError(f"{name} = {value!r} is not known; allowed: {', '.join(options)}{hint}")
 
 
+def instance(name: str, value: object, kind: type, way_out: str) -> None:
+    """Refuse a value of another type: what was given, what is needed, and how one gets it."""
+    if not isinstance(value, kind):
+        given = f"the class {value.__name__}" if isinstance(value, type) else f"a {type(value).__name__}"
+        article = "an" if kind.__name__[0] in "AEIO" else "a"
+        raise InputError(f"{name} is {given}; {article} {kind.__name__} is needed, such as {way_out}")
+
+
 def positive_integer(name: str, value: Any, at_least: int = 1) -> int:
     """Return ``value`` as int if it is a whole number of at least ``at_least``."""
     if _is(value, numbers.Integral) and int(value) >= at_least:

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from neurolrnn.engine import Engine
-from neurolrnn.errors import InputError
+from neurolrnn.errors import InputError, instance
 from neurolrnn.fixed_grid import Setting
 from neurolrnn.network import Network
 from neurolrnn.number_system import RealNumbers, make_numbers
@@ -174,6 +174,7 @@ def gradcheck(
     differences was found in the notebook published with RFLO); the ones here are, and this function shows it on any
     network and task.
     """
+    instance("rule", rule, Rule, "nl.EProp()")
     rng = np.random.default_rng(seed)
     if net is None:
         net = Network.random(3, 7, 2, leak=0.5, seed=seed, output_scale=1.0)

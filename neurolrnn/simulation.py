@@ -17,7 +17,7 @@ from tqdm import tqdm
 from neurolrnn.basis import choose_basis
 from neurolrnn.checkpoint import save_or_carry, save_unfinished
 from neurolrnn.engine import Engine
-from neurolrnn.errors import Divergence, InputError
+from neurolrnn.errors import Divergence, InputError, instance
 from neurolrnn.expected_engine import ExpectedEngine
 from neurolrnn.fixed_grid import Setting
 from neurolrnn.fixed_point import FixedNumbers
@@ -125,6 +125,8 @@ def simulate(
     RunFileError
         If the whole run cannot be saved as ``checkpoint``; its ``run`` holds it.
     """
+    instance("net", net, Network, "nl.Network.random(task.n_in, 32, task.n_out)")
+    instance("task", task, Task, "nl.tasks.load('add-memory')")
     if training is None:
         training = Training(
             learning_rate=learning_rate, update=update, epochs=epochs, batch=batch, loss_steps=loss_steps,

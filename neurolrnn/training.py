@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
-from neurolrnn.errors import InputError, choose, positive_integer, real_number
+from neurolrnn.errors import InputError, choose, instance, positive_integer, real_number
 from neurolrnn.plain_data import TrainingData
 from neurolrnn.precision import Precision
 from neurolrnn.rules import RFLO, RULES, Rule
@@ -201,6 +201,8 @@ def choose_precision(precision: Precision | None, training: Training) -> Precisi
     InputError
         If another precision is asked for in an expected run.
     """
+    if precision is not None:
+        instance("precision", precision, Precision, "nl.Precision.preset('int8')")
     if training.update != "expected":
         return Precision.float32() if precision is None else precision
     if precision is not None and precision.name != "float64":
@@ -220,6 +222,7 @@ def check_rule(rule: Rule, training: Training) -> None:
         If the rule has no gradient before the end of an episode and updates are asked for at every step, or if an
         option of the rule or the training has no meaning in an expected run.
     """
+    instance("rule", rule, Rule, "nl.RFLO()")
     if training.update == "expected" and isinstance(rule, RFLO):
         if rule.storage == "factored" and (training.bounds["W"] < math.inf or training.bounds["B"] < math.inf):
             raise InputError(

@@ -145,7 +145,7 @@ def _precision(source: Source, given: Any) -> Precision:
         names = ", ".join(repr(name) for name in PRESETS if name not in ("float32", "float64"))
         raise InputError(
             f"precision = {given!r}: {why}, and integers are written; give the formats they are to be rounded to, a "
-            f"neurolrnn.Precision or the name of a preset ({names})"
+            f"neurolrnn.Precision or the name of a preset ({names}), such as --set precision=int8 of the command"
         )
     return given
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
-from neurolrnn.errors import InputError
+from neurolrnn.errors import InputError, instance
 from neurolrnn.experiment import Experiment
 from neurolrnn.plain_data import ExperimentTables, ProfileData
 from neurolrnn.profiles.axes import Axis, combinations, read_axes, read_seeds
@@ -78,6 +78,8 @@ class Plan:
         samples: int | None, sampling_seed: int,
     ) -> Plan:  # fmt: skip
         """Check what a user gives; see :func:`neurolrnn.profile`."""
+        instance("experiment", experiment, Experiment, "nl.Experiment.load('experiment.toml')")
+        instance("axes", axes, Mapping, "{'precision.preset': ['float32', 'int8']}")
         plan = cls(experiment.to_dict(), read_axes(axes), read_seeds(seeds), mode, samples, sampling_seed)
         combinations(plan.axes, mode, samples, sampling_seed)
         return plan
