@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from neurolrnn.errors import InputError, real_number
+from neurolrnn.exports import hdf5_check
 from neurolrnn.exports.nir_dialects import exact_quotient
 from neurolrnn.exports.nir_graph import without_check
 from neurolrnn.network import Network
@@ -56,8 +57,13 @@ def _read(path: Path) -> nir.NIRGraph:
         raise InputError(f"there is no file {path}")
     if not h5py.is_hdf5(path):
         raise InputError(f"{path} is not a NIR file: it is not HDF5")
+    try:
+        hdf5_check.try_out(path)
+    except hdf5_check.Unsafe as error:
+        raise InputError(f"{path} is no NIR file that can be read: {error}") from error
     with h5py.File(path, "r") as file:
-        kind = file["node/type"][()].decode() if "node/type" in file else ""
+        found = file["node/type"][()] if "node/type" in file and isinstance(file["node/type"], h5py.Dataset) else b""
+    kind = found.decode(errors="replace") if isinstance(found, bytes) else ""
     if kind != "NIRGraph":
         what = f"holds a single {kind} node, not a graph" if kind else "is HDF5, but not a NIR file"
         raise InputError(f"{path} {what}; a graph with input and output is needed")
@@ -128,9 +134,16 @@ class _Reader:
         if np.any(rest != 0):
             self.refuse(state, f"has v_leak = {rest[rest != 0][0]:g}; the network has no bias, so it must be 0")
         gain = self.vector(state, "r")[:, None]
+        if len(gain) != n or len(rest) != n:
+            self.refuse(state, f"has {n} tau, {len(gain)} r and {len(rest)} v_leak; as many of each are needed")
         if np.any(gain != 1):
-            W, B = gain * W, gain * B
-        return Network(A, W, B, self.leak(state, dt_seconds), {"kind": "nir", "producer": self.text("producer")})
+            with np.errstate(over="ignore"):  # Network refuses what is not finite
+                W, B = gain * W, gain * B
+        origin = {"kind": "nir", "producer": self.text("producer")}
+        try:
+            return Network(A, W, B, self.leak(state, dt_seconds), origin)
+        except InputError as error:
+            raise InputError(str(error) if self.where in str(error) else f"{self.where}: {error}") from error
 
     def check_nodes(self) -> None:
         for name, node in self.nodes.items():
@@ -158,20 +171,26 @@ class _Reader:
     def weight(self, node: str, shape: tuple[int | None, int | None]) -> Array:
         if type(self.nodes[node]).__name__ not in ("Linear", "Affine"):
             self.refuse(node, "stands where weights are needed")
-        weight = np.asarray(self.nodes[node].weight, dtype=np.float64)
+        weight = self.array(node, "weight")
         fits = weight.ndim == 2 and all(s in (None, w) for s, w in zip(shape, weight.shape, strict=True))
         if not fits:
             wanted = ", ".join("any" if s is None else str(s) for s in shape)
             self.refuse(node, f"has weights of shape {weight.shape}; (out, in) = ({wanted}) is needed")
         if not np.isfinite(weight).all():
             self.refuse(node, "has weights that are not finite")
-        bias = np.asarray(getattr(self.nodes[node], "bias", 0.0))
+        bias = self.array(node, "bias") if hasattr(self.nodes[node], "bias") else np.zeros(1)
         if np.any(bias != 0):
             self.refuse(node, f"has a bias of up to {np.abs(bias).max():g}; the network has none, so it must be 0")
         return weight
 
+    def array(self, node: str, name: str) -> Array:
+        values = np.asarray(getattr(self.nodes[node], name))
+        if values.dtype.kind not in "biuf" or values.dtype.itemsize > 8:
+            self.refuse(node, f"has {name} of type {str(values.dtype)[:40]}; real numbers of at most 64 bits are needed")
+        return values.astype(np.float64)
+
     def vector(self, state: str, name: str) -> Array:
-        values = np.asarray(getattr(self.nodes[state], name), dtype=np.float64)
+        values = self.array(state, name)
         if values.ndim != 1 or not values.size or not np.isfinite(values).all():
             self.refuse(state, f"has {name} of shape {values.shape}; one finite number for each unit is needed")
         return values
@@ -188,7 +207,8 @@ class _Reader:
     def leak(self, state: str, dt_seconds: float | None) -> float:
         if dt_seconds is None and "dt" not in self.meta:
             raise InputError(f"{self.where} names no dt in its metadata, and NIR has no time step; give dt_seconds")
-        dt = real_number("dt_seconds", self.number("dt") if dt_seconds is None else dt_seconds, above=0.0)
+        named = "dt in its metadata" if dt_seconds is None else "dt_seconds"
+        dt = real_number(named, self.number("dt") if dt_seconds is None else dt_seconds, above=0.0)
         tau = self.vector(state, "tau")
         if np.any(tau <= 0):
             self.refuse(state, f"has tau = {tau.min():g} s; it must be above 0")
