@@ -13,31 +13,68 @@ import math
 import struct
 import sys
 import zipfile
+import zlib
 from pathlib import Path
 
 MASK, GOLDEN, LOG2_E = 0xFFFFFFFF, 0x9E3779B9, 23637
+LARGEST = 2**30
 
 
 def load(path):
-    """Return meta data and arrays of a bundle, with its seal and its digests checked."""
+    """Return meta data and arrays of a bundle; a ValueError says what is wrong with one that cannot be replayed."""
     data = Path(path).read_bytes()
     if hashlib.sha256(data[:-64]).hexdigest().encode() != data[-64:]:
         raise ValueError(f"{path} is damaged, or no bundle: its seal does not fit its bytes")
+    try:
+        return contents(path)
+    except (ValueError, TypeError, KeyError, IndexError, AttributeError, RecursionError, OverflowError, SyntaxError,
+            MemoryError, RuntimeError, NotImplementedError, struct.error, zipfile.BadZipFile, OSError,
+            zlib.error) as error:  # fmt: skip
+        why = "".join(c if c.isprintable() else "?" for c in str(error) or type(error).__name__)[:300]
+        raise ValueError(f"{path} is sealed, but no bundle that can be replayed: {why}") from error
+
+
+def contents(path):
     arrays, raw = {}, {}
     with zipfile.ZipFile(path) as archive:
-        for name in archive.namelist():
-            member, key = archive.read(name), name.removesuffix(".npy")
+        if sum(info.file_size for info in archive.infolist()) > LARGEST:
+            raise ValueError(f"it unpacks to more than {LARGEST} bytes")
+        for info in archive.infolist():
+            if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED) or info.filename[:-4] in raw:
+                raise ValueError(f"{info.filename} stands there twice, or is packed in another way")
+            member, key = archive.read(info), info.filename.removesuffix(".npy")
             size = struct.unpack_from("<H", member, 8)[0]  # npy version 1: magic, version, length of the header
             header, raw[key] = ast.literal_eval(member[10 : 10 + size].decode()), member[10 + size :]
             if header["descr"] == "<i8":
+                if math.prod(header["shape"]) * 8 != len(raw[key]) or not raw[key] or header["fortran_order"]:
+                    raise ValueError(f"{key} has not the size that it says, or another order")
                 arrays[key] = shaped(struct.unpack(f"<{len(raw[key]) // 8}q", raw[key]), header["shape"])
     head = json.loads(raw["neurolrnn"])
     if head["kind"] != "bundle" or head["schema"] != 1:
-        raise ValueError(f"{path} holds a {head['kind']} of layout {head['schema']}; this reads bundles of layout 1")
+        raise ValueError(f"it holds a {head['kind']} of layout {head['schema']}; this reads bundles of layout 1")
+    if set(head["meta"]["sha256"]) != set(arrays):
+        raise ValueError("its arrays are not those that have digests")
     for key, digest in head["meta"]["sha256"].items():
         if hashlib.sha256(raw[key]).hexdigest() != digest:
             raise ValueError(f"{key} does not have the digest that is noted")
+    small(head["meta"])
+    sizes, A, B = head["meta"]["sizes"], arrays["weights/A"], arrays["weights/B"]
+    if [sizes[k] for k in ("n_in", "n_rec", "n_out")] != [len(B[0]), len(B), len(A)]:
+        raise ValueError(f"its sizes {sizes} are not those of its weights")
     return head["meta"], arrays
+
+
+def small(part, name="meta", depth=0):
+    """Refuse numbers that no device has: shifts beyond 128 bits, other integers beyond 64, fractions."""
+    for key, value in part.items() if isinstance(part, dict) else enumerate(part):
+        shifts = key in ("shift", "lifts", "decay_bits", "frac_bits", "random_bits", "accumulator_bits")
+        most = 128 if shifts or name in ("lifts", "shift") else 2**63
+        if isinstance(value, int) and not -most <= value <= most:
+            raise ValueError(f"{name}.{key} = {str(value)[:40]} is beyond what a device has")
+        if isinstance(value, dict | list) and key not in ("origin", "losses"):
+            if depth > 8:
+                raise ValueError(f"{name}.{key} is nested too deep")
+            small(value, str(key), depth + 1)
 
 
 def shaped(flat, shape):
@@ -172,9 +209,17 @@ class Device:
 def replay(path):
     """Return how many codes of a bundle were compared; one that differs is an error."""
     meta, arrays = load(path)
+    try:
+        return compared(meta, arrays)
+    except (ValueError, TypeError, KeyError, IndexError, AttributeError, ArithmeticError, MemoryError) as error:
+        why = "".join(c if c.isprintable() else "?" for c in str(error))[:300]
+        raise ValueError(f"{path}: {type(error).__name__}: {why}") from error
+
+
+def compared(meta, arrays):
     weights = {name.split("/")[1]: a for name, a in arrays.items() if name.startswith("weights/")}
     gold = {name.removeprefix("golden/"): a for name, a in arrays.items() if name.startswith("golden/")}
-    compared = 0
+    count = 0
     for phase in ("inference", "learning") if meta["rule"] else ("inference",):
         device = Device(meta, weights)
         for t, x in enumerate(gold["x"]):
@@ -191,9 +236,12 @@ def replay(path):
             for name, got, want in pairs:
                 if got != want:
                     raise ValueError(f"{phase}, step {t}, {name}: {got} found, {want} expected")
-                compared += len(got)
-    return compared
+                count += len(got)
+    return count
 
 
 if __name__ == "__main__":
-    print(f"{replay(sys.argv[1])} codes compared, all as expected")
+    try:
+        print(f"{replay(sys.argv[1])} codes compared, all as expected")
+    except (OSError, ValueError) as error:
+        sys.exit(str(error))

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from neurolrnn.run import Run
 
-
 LONGEST = 1200
 """Characters of the longest line of an error; what stands in the middle of a longer one is left out."""
 

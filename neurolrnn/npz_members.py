@@ -57,14 +57,16 @@ def _check(members: list[zipfile.ZipInfo], size: int) -> None:
     for info in members:
         if not info.filename.endswith(".npy") or names.count(info.filename) > 1:
             twice = names.count(info.filename) > 1
-            raise InputError(f"{info.filename!r} {'stands in it twice' if twice else 'is no array; save with np.savez'}")
+            raise InputError(
+                f"{info.filename!r} {'stands in it twice' if twice else 'is no array; save with np.savez'}"
+            )
         if info.compress_type not in _METHODS or info.flag_bits & 1:
             raise InputError(f"array {info.filename!r} is packed or locked in a way that np.savez does not use")
     whole = sum(info.file_size for info in members)
     if whole > max(LARGEST, RATIO * size):
         raise InputError(
-            f"it unpacks to {whole / 2**20:.0f} MiB, {whole // max(size, 1)} times its size, as no honest data do; save "
-            f"them with np.savez, which does not pack"
+            f"it unpacks to {whole / 2**20:.0f} MiB, {whole // max(size, 1)} times its size, as no honest data do; "
+            f"save them with np.savez, which does not pack"
         )
 
 

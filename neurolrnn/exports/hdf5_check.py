@@ -85,7 +85,9 @@ def try_out(path: Path) -> None:
     patience = SECONDS + path.stat().st_size / 2**20
     code = f"import runpy, sys; sys.path[:0] = {sys.path!r}; runpy.run_path({__file__!r})['main']()"
     try:
-        done = subprocess.run([sys.executable, "-c", code, str(path)], capture_output=True, timeout=patience, check=False)
+        done = subprocess.run(
+            [sys.executable, "-c", code, str(path)], capture_output=True, timeout=patience, check=False
+        )
     except subprocess.TimeoutExpired:
         raise Unsafe(f"it is damaged (HDF5 had not read it after {patience:.0f} s)") from None
     if done.returncode == DAMAGED:

@@ -186,7 +186,9 @@ class _Reader:
     def array(self, node: str, name: str) -> Array:
         values = np.asarray(getattr(self.nodes[node], name))
         if values.dtype.kind not in "biuf" or values.dtype.itemsize > 8:
-            self.refuse(node, f"has {name} of type {str(values.dtype)[:40]}; real numbers of at most 64 bits are needed")
+            self.refuse(
+                node, f"has {name} of type {str(values.dtype)[:40]}; real numbers of at most 64 bits are needed"
+            )
         return values.astype(np.float64)
 
     def vector(self, state: str, name: str) -> Array:

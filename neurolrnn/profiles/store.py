@@ -15,7 +15,7 @@ import json
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 from neurolrnn.atomic import check_kind, check_parent
 from neurolrnn.errors import NeurolrnnError
 from neurolrnn.plain_data import ProfileData
+from neurolrnn.profiles import store_checks
 from neurolrnn.profiles.plan import Item, Plan
 from neurolrnn.profiles.row import Row
 from neurolrnn.run import canonical_digest
@@ -82,8 +83,11 @@ def pack(row: Row) -> Packed:
 
 def unpack(packed: Packed, item: Item, where: str = "the store") -> Row:
     """Return the row that was packed, with the settings of what asked for it."""
-    _check_seal(where, f"the run {packed.digest[:12]}", packed.seal, *packed[:5])
-    facts = json.loads(packed.facts)
+    what = f"the run {item.digest[:12]}"
+    with _worded(where):
+        store_checks.check_row(what, packed)
+        _check_seal(where, what, packed.seal, *packed[:5])
+        facts = store_checks.read_json(what, packed.facts, "metrics", "saturation", "numerics", "versions")
     return Row(
         packed.digest, item.settings, item.seed, item.tables, packed.status, packed.message,  # type: ignore[arg-type]
         facts["metrics"], _curves_from_bytes(packed.curves), facts["saturation"], facts["numerics"],
@@ -231,6 +235,7 @@ class Store:
                 f"{self.where} has layout {version}, written by a newer neurolrnn; this one reads up to {SCHEMA}. "
                 f"Upgrade neurolrnn to read it"
             )
+        store_checks.check_layout(self._db, _LAYOUT)
 
     def _enter(self, plan: Plan, items: list[Item]) -> None:
         """Write what is to be run, or see whether it is what the store is for."""
@@ -265,8 +270,10 @@ class Store:
         row = self._db.execute("SELECT value, seal FROM header WHERE name = 'plan'").fetchone()
         if row is None:
             return None
+        store_checks.check_types("what it is for", row, (str, bytes))
         _check_seal(self.where, "what it is for", row[1], row[0])
-        said: ProfileData = json.loads(row[0])
+        said: ProfileData = cast(Any, store_checks.read_json("what it is for", row[0]))
+        store_checks.read_plan(said)
         return said
 
     def plan(self) -> Plan:
@@ -285,9 +292,16 @@ class Store:
             ).fetchall()
         found = []
         for number, (seal, *line) in enumerate(lines):
-            _check_seal(self.where, f"what run {number} is", seal, *line)
-            _, digest, seed, settings, tables, failure = line
-            found.append(Item(digest, json.loads(settings), seed, json.loads(tables), failure))
+            what = f"what run {number} is"
+            with _worded(self.where):
+                store_checks.check_types(what, (seal, *line), store_checks.ITEM)
+                _check_seal(self.where, what, seal, *line)
+                _, digest, seed, settings, tables, failure = line
+                read = (store_checks.read_json(what, text) for text in (settings, tables))
+                found.append(Item(digest, next(read), seed, next(read), failure))
+        plan = self.plan()
+        with _worded(self.where):
+            store_checks.check_count(plan, [line[1] for line in lines])
         return found
 
     def done(self) -> set[str]:
@@ -374,25 +388,6 @@ def _worded(where: str) -> Iterator[None]:
     try:
         yield
     except sqlite3.Error as error:
-        raise StoreError(_words(where, error)) from error
-
-
-def _words(where: str, error: sqlite3.Error) -> str:
-    code = getattr(error, "sqlite_errorcode", None)
-    primary = None if code is None else code & 0xFF
-    if primary == sqlite3.SQLITE_FULL:
-        return f"cannot write {where}: the disk is full. What was written before is kept; make room and go on with it"
-    if primary == sqlite3.SQLITE_IOERR:
-        return (
-            f"cannot write or read {where}: {error}; the disk may be full or failing. What was written before is kept; "
-            f"make room and go on with it"
-        )
-    if primary == sqlite3.SQLITE_NOTADB:
-        return f"{where} is not a store: it is no SQLite file. Give a store that a profile has written, or a new name"
-    if primary == sqlite3.SQLITE_CORRUPT:
-        return f"{where} is damaged ({error}). Take a copy of it, or make a new store"
-    if primary in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
-        return f"{where} is being written by another process for more than {PATIENCE_SECONDS:g} s; try again later"
-    if primary in (sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_PERM):
-        return f"cannot write {where}: {error}; see who may write it and its folder, or give another path"
-    return f"{where}: {error}"
+        raise StoreError(store_checks.sqlite_words(where, error, PATIENCE_SECONDS)) from error
+    except (store_checks.Damaged, MemoryError) as error:  # SQLite asks for the size that a damaged page says
+        raise StoreError(f"{where} is damaged: {error or 'a size in it is impossible'}. Take a copy of it") from error

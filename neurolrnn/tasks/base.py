@@ -64,13 +64,8 @@ class Sequences:
         if len(targets) != steps:
             raise InputError(f"inputs have {steps} steps, targets {len(targets)}; one target row per step is needed")
         starts = np.array(self.starts, dtype=np.int64)
-        if (
-            starts.ndim != 1
-            or len(starts) < 2
-            or starts[0] != 0
-            or starts[-1] != steps
-            or (starts[1:] <= starts[:-1]).any()
-        ):
+        ends_fit = starts.ndim == 1 and len(starts) > 1 and starts[0] == 0 and starts[-1] == steps
+        if not ends_fit or (starts[1:] <= starts[:-1]).any():  # compared: differences of large numbers wrap around
             raise InputError(f"starts must rise from 0 to the number of steps ({steps}), one entry more than sequences")
         mask = np.array(self.mask, dtype=np.float64) if np.size(self.mask) else np.ones(steps)
         if mask.shape != (steps,) or not np.isfinite(mask).all() or (mask < 0).any():
