@@ -6,7 +6,6 @@ import hashlib
 import io
 import json
 import math
-import pickle
 import random
 import sqlite3
 import struct

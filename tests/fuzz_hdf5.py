@@ -15,8 +15,9 @@ VALUES: tuple[Any, ...] = (
     b"", "", "x", "NIRGraph", "LI", "Linear", "Input", "LIF", "Conv2d", 0, -1, 1.5, float("nan"), float("inf"), 1e308,
     2**62, np.zeros(0), np.zeros((2, 0)), np.zeros(()), np.ones((3, 3)), np.ones((2, 3, 4)), np.ones(3), np.eye(3),
     np.array([1 + 2j]), np.array([b"a", b"b"]), np.array([["a", "b"]], dtype="S3"), np.array([True]),
-    np.full(3, np.nan), np.array([(1, 2.0)], dtype=[("a", "i4"), ("b", "f8")]), np.array([2**63], "u8"), 
-    np.full((3, 3), 1e300), np.full((3, 2), 1e308), np.float16(1), np.array([1, 2], "i1"), np.array(["x\0y"], dtype="S4"),
+    np.full(3, np.nan), np.array([(1, 2.0)], dtype=[("a", "i4"), ("b", "f8")]), np.array([2**63], "u8"),
+    np.full((3, 3), 1e300), np.full((3, 2), 1e308), np.float16(1), np.array([1, 2], "i1"),
+    np.array(["x\0y"], dtype="S4"),
 )  # fmt: skip
 
 

@@ -47,7 +47,8 @@ def check(path: Path) -> None:
 
 
 def _look(h5py: Any, file: Any, size: int) -> None:
-    left, seen, room = [("", file, 0)], set(), max(LARGEST, RATIO * size)
+    left, room = [("", file, 0)], max(LARGEST, RATIO * size)
+    seen: set[int] = set()
     while left:
         place, group, depth = left.pop()
         where = h5py.h5o.get_info(group.id).addr
