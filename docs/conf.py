@@ -1,11 +1,13 @@
 """How the documentation is built: ``python -m sphinx -W docs site``, warnings as errors.
 
 The pages are plain Markdown that also reads well where it lies. What only the built site needs is made here: the order
-of the pages, README and CHANGELOG as pages of it, and the reference, from the docstrings.
+of the pages, README and CHANGELOG as pages of it, the reference, from the docstrings, and the gallery, whose scripts
+are run: one that fails fails the build.
 """
 
 from __future__ import annotations
 
+import os
 import re
 import sys
 from importlib import import_module
@@ -19,7 +21,9 @@ sys.path[:0] = [str(ROOT), str(ROOT / "kernels"), str(ROOT / "hardware_models")]
 
 project = "neurolrnn"
 author = "the authors of neurolrnn"
-extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon", "sphinx.ext.viewcode"]
+extensions = [
+    "myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon", "sphinx.ext.viewcode", "sphinx_gallery.gen_gallery",
+]  # fmt: skip
 myst_heading_anchors = 3
 html_theme = "furo"
 html_title = "neurolrnn"
@@ -32,8 +36,23 @@ autodoc_member_order = "bysource"
 viewcode_line_numbers = True
 suppress_warnings = ["myst.header"]  # a page may begin below level one where it is generated
 
+GALLERY = ("plot_paper.py", "plot_bits.py", "plot_reckon.py", "plot_spikes.py", "plot_export_c.py")
+"""Scripts of examples/gallery, in the order in which they are shown."""
+sphinx_gallery_conf: dict[str, Any] = {
+    "examples_dirs": "../examples/gallery",
+    "gallery_dirs": "generated/gallery",
+    "abort_on_example_error": True,
+    # Locally only scripts that changed; delete docs/generated/gallery to run all.
+    "run_stale_examples": bool(os.environ.get("CI")),
+    "capture_repr": (),
+    "image_srcset": ["2x"],
+    "remove_config_comments": True,
+    "show_signature": False,
+    "write_computation_times": False,
+}
+
 NAVIGATION = {
-    "Begin": ["generated/readme", "tutorial"],
+    "Begin": ["generated/readme", "tutorial", "generated/gallery/index"],
     "How to": ["choose_rule", "rules", "own_data", "tasks", "formats", "large_networks", "sparse", "extending"],
     "How many bits": ["profile", "cluster", "profile_answers", "quantisation_study", "quantised_vowels"],
     "Chips": ["fit_my_chip", "chip_limits", "locality", "chip_learning", "chips"],
@@ -65,15 +84,16 @@ API = {
     "neurolrnn.reproduction": "The claims of the paper and their verdicts. Promised in meaning; claims may be added.",
     "neurolrnn.reports": "Pages in HTML. The call is promised, what a page shows is not.",
     "neurolrnn.citations": "Papers behind a run, in BibTeX. Promised.",
-    "neurolrnn.cli": "The command. Verbs, options, exit codes and the keys of ``--json`` are promised like the names of "
-    "the package; texts and tables are for people and may change.",
+    "neurolrnn.cli": "The command. Verbs, options, exit codes and the keys of ``--json`` are promised like the names "
+    "of the package; texts and tables are for people and may change.",
     "neurolrnn_hardware.catalogue": "Chip sheets. The layout of a sheet is promised.",
     "neurolrnn_kernels.formats": "Number formats. What all other modules of neurolrnn_kernels hold is for kernels, and "
     "may change at any time.",
 }
 """Modules of the reference, each with what is promised of its names."""
 MOVED = {"../README.md": "generated/readme.md", "../CHANGELOG.md": "generated/changelog.md",
-         "../CONTRIBUTING.md": "generated/contributing.md"}  # fmt: skip
+         "../CONTRIBUTING.md": "generated/contributing.md",
+         "../examples/gallery/README.rst": "generated/gallery/index.rst"}  # fmt: skip
 
 
 def write(path: Path, text: str) -> None:
@@ -102,11 +122,12 @@ def generate(_: Any) -> None:
         text = (ROOT / f"{name}.md").read_text(encoding="utf-8")
         text = text.replace("](docs/pictures/", "](../pictures/").replace("](docs/", "](../")
         text = text.replace("](CHANGELOG.md)", "](changelog.md)").replace("](CONTRIBUTING.md)", "](contributing.md)")
+        text = text.replace("](examples/gallery/README.rst)", "](gallery/index.rst)")
         text = re.sub(r"\[([^]]*)\]\((neurolrnn/[^)]*)\)", r"\1 (`\2`)", text)  # a file of the package, not a page
         write(folder / f"{name.lower()}.md", text)
-    overview = ["# The public interface", "", "Everything a user needs, by module, and what is promised of it. What is "
-                "not listed here is internal and may change at any time. Before version 1.0.0 a minor version may break "
-                "a promise; the changelog then says BREAKING.", ""]  # fmt: skip
+    overview = ["# The public interface", "", "Everything a user needs, by module, and what is promised of it. What "
+                "is not listed here is internal and may change at any time. Before version 1.0.0 a minor version may "
+                "break a promise; the changelog then says BREAKING.", ""]  # fmt: skip
     shown: set[int] = set()
     for module_name, promise in API.items():
         module = import_module(module_name)
@@ -155,6 +176,9 @@ def complete(_: Any, name: str, source: list[str]) -> None:
 
 def setup(app: Any) -> None:
     """Register the hooks."""
+    from sphinx_gallery.sorting import ExplicitOrder  # not where the tests only read this file
+
+    sphinx_gallery_conf["within_subsection_order"] = ExplicitOrder(GALLERY)
     app.connect("builder-inited", generate)
     app.connect("source-read", complete)
     app.connect("autodoc-process-docstring", escape)
