@@ -32,8 +32,8 @@ RAW = (
 )  # fmt: skip
 DESCR = (
     "'|O'", "'<f8'", "'>f8'", "'<f4'", "'<i8'", "'>i2'", "'|u1'", "'|b1'", "'<c16'", "'<U3'", "'|S7'", "'<M8[s]'",
-    "'|V8'", "'<f2'", "'<U900000000'", "'|S0'", "[('a', '<f8')]", "[('a', '|O')]", "'<m8'", "'<f16'", "'x'", "None", "7",
-    "('<f8', (2, 2))", "'|V0'", "['a']",
+    "'|V8'", "'<f2'", "'<U900000000'", "'|S0'", "[('a', '<f8')]", "[('a', '|O')]", "'<m8'", "'<f16'", "'x'", "None",
+    "7", "('<f8', (2, 2))", "'|V0'", "['a']",
 )  # fmt: skip
 SHAPES = (
     "()", "(0,)", "(1,)", "(3,)", "(2, 3)", "(3, 2)", "(-1,)", "(10**9,)", "(1000000000000,)", "(0, 999999999)",
@@ -366,7 +366,8 @@ def damage_sqlite(rng: random.Random, path: Path) -> None:
                     db.execute(f"ALTER TABLE {table} {rng.choice((f'RENAME COLUMN {column} TO x', 'RENAME TO y'))}")
                 case 10:
                     db.execute(rng.choice((
-                        f"DROP TABLE {table}", f"CREATE TABLE more_{rng.randrange(99)} (a)", "CREATE VIEW v AS SELECT 1",
+                        f"DROP TABLE {table}", f"CREATE TABLE more_{rng.randrange(99)} (a)",
+                        "CREATE VIEW v AS SELECT 1",
                         f"ALTER TABLE {table} ADD COLUMN more", f"CREATE INDEX i ON {table} ({column})",
                     )))  # fmt: skip
                 case _:

@@ -31,7 +31,7 @@ BYTES, FORMAT = "bytes", "format"
 
 
 SECONDS = 5
-"""Longest time that an input may take."""
+"""Longest time that an input may take, of the processor."""
 CRASHES: Counter[int] = Counter()
 """How often the HDF5 library ended the process that looks a file through, by exit code."""
 
@@ -401,11 +401,11 @@ class Fork:
             return
         os.close(self.send)  # so that this one ends with its parent
         os.close(self.receive)
-        signal.signal(signal.SIGALRM, signal.SIG_DFL)
+        signal.signal(signal.SIGPROF, signal.SIG_DFL)
         while line := os.read(down, 4096):
-            signal.alarm(SECONDS)
+            signal.setitimer(signal.ITIMER_PROF, SECONDS)
             os.write(up, self.look(Path(line.decode())).encode(errors="replace")[:60000])
-            signal.alarm(0)
+            signal.setitimer(signal.ITIMER_PROF, 0)
         os._exit(0)
 
     @staticmethod

@@ -4,7 +4,8 @@
 
 Each input is drawn from the seed and its number, so that any can be made again. What a reader may do is one of two
 things: raise its own error, in one sentence that names the file, or return something that is right. Everything else is
-a failure: other errors, warnings, more than 5 s, more than 500 MB, a process that ends. The damaged file is then kept.
+a failure: other errors, warnings, more than 5 s of processor time, more than 500 MB, a process that
+ends, or stands still for a minute. The damaged file is then kept.
 """
 
 from __future__ import annotations
@@ -37,7 +38,7 @@ MEMORY = 500 << 20
 """Most bytes that an input may take beside what the process had."""
 LONGEST = 1500
 """Characters of the longest error."""
-PATIENCE = 20.0
+PATIENCE = 60.0
 """Seconds after which a process that has not gone on is ended."""
 
 
@@ -56,7 +57,7 @@ class Outcome:
 
 def late(*_: Any) -> None:
     """End what takes too long."""
-    raise TimeoutError(f"took more than {SECONDS} s")
+    raise TimeoutError(f"took more than {SECONDS} s of processor time")
 
 
 def judge(reader: Reader, path: Path, seed: Path, kind: str) -> Outcome:
@@ -117,7 +118,7 @@ def fuzz(name: str, seed: int, numbers: range, folder: Path) -> Iterator[tuple[i
 
 def child(name: str, seed: int, numbers: range, mark: Path, keep: Path) -> None:
     """Run inputs; write the number of each before it is read, and what failed after it."""
-    signal.signal(signal.SIGALRM, late)
+    signal.signal(signal.SIGPROF, late)
     os.fsync = lambda fd: None  # what is read back is not to outlive the machine
     fd = os.open(mark, os.O_RDWR | os.O_CREAT)
     counts: Counter[str] = Counter()
@@ -135,12 +136,12 @@ def child(name: str, seed: int, numbers: range, mark: Path, keep: Path) -> None:
                 limited = True
             keep_as = keep / f"{name}-{seed}-{number}{reader.suffix}"
             os.pwrite(fd, number.to_bytes(8, "little"), 0)
-            signal.alarm(SECONDS)
+            signal.setitimer(signal.ITIMER_PROF, SECONDS)
             try:
                 outcome = judge(reader, path, chosen, kind)
             except TimeoutError as error:
                 outcome = Outcome("TimeoutError", str(error))
-            signal.alarm(0)
+            signal.setitimer(signal.ITIMER_PROF, 0)
             counts[outcome.kind] += 1
             if outcome.failed:
                 keep_as.write_bytes(path.read_bytes()[: 8 << 20])

@@ -389,5 +389,6 @@ def _worded(where: str) -> Iterator[None]:
         yield
     except sqlite3.Error as error:
         raise StoreError(store_checks.sqlite_words(where, error, PATIENCE_SECONDS)) from error
-    except (store_checks.Damaged, MemoryError) as error:  # SQLite asks for the size that a damaged page says
+    except (store_checks.Damaged, MemoryError, UnicodeDecodeError) as error:
+        # SQLite asks for the memory that a damaged page says, and Python reads its words as UTF-8.
         raise StoreError(f"{where} is damaged: {error or 'a size in it is impossible'}. Take a copy of it") from error

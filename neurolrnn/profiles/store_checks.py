@@ -85,21 +85,22 @@ def check_count(plan: Plan, positions: list[int]) -> None:
 
 def sqlite_words(where: str, error: sqlite3.Error, patience: float) -> str:
     """Return what SQLite says in words that lead out."""
+    said = " ".join(str(error).split())
     code = getattr(error, "sqlite_errorcode", None)
     primary = None if code is None else code & 0xFF
     if primary == sqlite3.SQLITE_FULL:
         return f"cannot write {where}: the disk is full. What was written before is kept; make room and go on with it"
     if primary == sqlite3.SQLITE_IOERR:
         return (
-            f"cannot write or read {where}: {error}; the disk may be full or failing. What was written before is kept; "
+            f"cannot write or read {where}: {said}; the disk may be full or failing. What was written before is kept; "
             f"make room and go on with it"
         )
     if primary == sqlite3.SQLITE_NOTADB:
         return f"{where} is not a store: it is no SQLite file. Give a store that a profile has written, or a new name"
     if primary == sqlite3.SQLITE_CORRUPT:
-        return f"{where} is damaged ({error}). Take a copy of it, or make a new store"
+        return f"{where} is damaged ({said}). Take a copy of it, or make a new store"
     if primary in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
         return f"{where} is being written by another process for more than {patience:g} s; try again later"
     if primary in (sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_PERM):
-        return f"cannot write {where}: {error}; see who may write it and its folder, or give another path"
-    return f"{where}: {error}"
+        return f"cannot write {where}: {said}; see who may write it and its folder, or give another path"
+    return f"{where}: {said}"
