@@ -300,19 +300,19 @@ def _replace_folder(part: Path, home: Path, old: Path) -> None:
 
 def _exchange(one: Path, other: Path) -> bool:
     """Let two folders change places in one move; False where system or disk cannot."""
-    if sys.platform == "linux":
-        name, here, swap = "renameat2", (ctypes.c_int(-100),), ctypes.c_uint(2)  # AT_FDCWD, RENAME_EXCHANGE
-    elif sys.platform == "darwin":
-        name, here, swap = "renamex_np", (), ctypes.c_uint(2)  # RENAME_SWAP
-    else:
+    here = ctypes.c_int(-100)  # AT_FDCWD
+    calls = {"linux": ("renameat2", (here,)), "darwin": ("renamex_np", ())}
+    if sys.platform not in calls:
         return False
+    name, at = calls[sys.platform]
     call = getattr(ctypes.CDLL(None), name, None)
-    return call is not None and call(*here, os.fsencode(one), *here, os.fsencode(other), swap) == 0
+    swap = ctypes.c_uint(2)  # RENAME_EXCHANGE; on macOS RENAME_SWAP
+    return call is not None and call(*at, os.fsencode(one), *at, os.fsencode(other), swap) == 0
 
 
 def _sync(folder: Path) -> None:
     """Bring the names in a folder to the disk, so that a move outlives a power cut; Windows has no such call."""
-    if sys.platform == "win32":
+    if os.name == "nt":
         return
     with contextlib.suppress(OSError):  # some network disks refuse it
         handle = os.open(folder, os.O_RDONLY)
