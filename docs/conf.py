@@ -65,6 +65,7 @@ NAVIGATION = {
         "deploy_verilog",
         "deploy_lava",
         "consumers",
+        "damaged_files",
     ],
     "What the figures are": ["comparison", "performance", "reproduce"],
     "Explanations": ["numerics", "rounding", "theory", "theory_beyond", "theory_pictures", "rank"],

@@ -5,11 +5,8 @@ from __future__ import annotations
 import hashlib
 import importlib.util
 import json
-import os
 import random
-import signal
 import tomllib
-from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache, partial
@@ -18,6 +15,7 @@ from typing import Any
 
 import numpy as np
 from fuzz_damage import damage_bytes, damage_npz, damage_sqlite, damage_toml, sealed
+from fuzz_hdf5 import damage_hdf5, read_nir
 
 import neurolrnn as nl
 from neurolrnn import toml_text
@@ -28,12 +26,6 @@ ROOT = Path(__file__).resolve().parents[1]
 SEAL = b"neurolrnn sha256 " + b"0" * 64
 BYTES, FORMAT = "bytes", "format"
 """Kinds of damage: of any bytes, which a seal must notice; and by somebody who knows the format, and seals anew."""
-
-
-SECONDS = 5
-"""Longest time that an input may take, of the processor."""
-CRASHES: Counter[int] = Counter()
-"""How often the HDF5 library ended the process that looks a file through, by exit code."""
 
 
 @dataclass(frozen=True)
@@ -212,8 +204,6 @@ def damage_store(rng: random.Random, seed: Path, other: Path, path: Path) -> str
 
 
 def damage_nir(rng: random.Random, seed: Path, other: Path, path: Path) -> str:
-    from fuzz_hdf5 import damage_hdf5
-
     by_bytes = rng.random() < 0.5
     data = seed.read_bytes()
     path.write_bytes(damage_bytes(rng, data, other.read_bytes()) if by_bytes else data)
@@ -353,94 +343,6 @@ def check_task(read: nl.Task, seed: Path, kind: str) -> bool:
     assert read.n_in == read.train.inputs.shape[1]
     assert len(read.train) >= 1
     return whole
-
-
-def read_nir(path: Path) -> nl.Network:
-    """Read through the public entry, with the process that looks a file through forked instead of started.
-
-    The forked one has everything loaded, and runs the same function. One input in 256 goes the real way.
-    """
-    from neurolrnn.exports import hdf5_check
-
-    real = hdf5_check.try_out
-    hdf5_check.try_out = real if hashlib.sha256(path.read_bytes()).digest()[0] == 0 else forked
-    try:
-        return nl.Network.from_nir(path)
-    finally:
-        hdf5_check.try_out = real
-
-
-def forked(path: Path) -> None:
-    """What hdf5_check.try_out does, in a fork of this process that goes on until it crashes or stands still."""
-    from neurolrnn.exports import hdf5_check
-
-    if not FORK:
-        FORK.append(Fork())
-    try:
-        said = FORK[0].ask(path)
-    except EOFError:
-        code = FORK.pop().end()
-        CRASHES[code] += 1
-        raise hdf5_check.Unsafe(f"it is damaged (crash {code})") from None
-    if said.startswith("!"):
-        raise RuntimeError(said)
-    if said:
-        raise hdf5_check.Unsafe(said)
-
-
-class Fork:
-    """A fork of this process that looks files through."""
-
-    def __init__(self) -> None:
-        down, self.send = os.pipe()
-        self.receive, up = os.pipe()
-        self.process = os.fork()
-        if self.process:
-            os.close(down)
-            os.close(up)
-            return
-        os.close(self.send)  # so that this one ends with its parent
-        os.close(self.receive)
-        signal.signal(signal.SIGPROF, signal.SIG_DFL)
-        while line := os.read(down, 4096):
-            signal.setitimer(signal.ITIMER_PROF, SECONDS)
-            os.write(up, self.look(Path(line.decode())).encode(errors="replace")[:60000])
-            signal.setitimer(signal.ITIMER_PROF, 0)
-        os._exit(0)
-
-    @staticmethod
-    def look(path: Path) -> str:
-        """Return what is wrong with a file; with a mark in front if the check itself is."""
-        from neurolrnn.exports import hdf5_check
-
-        try:
-            hdf5_check.check(path)
-        except hdf5_check.Unsafe as error:
-            return f"{error}\0"
-        except BaseException as error:
-            return f"! {error!r}\0"
-        return "\0"
-
-    def ask(self, path: Path) -> str:
-        """Have a file looked through."""
-        os.write(self.send, str(path).encode())
-        said = b""
-        while not said.endswith(b"\0"):
-            part = os.read(self.receive, 65536)
-            if not part:
-                raise EOFError
-            said += part
-        return said[:-1].decode()
-
-    def end(self) -> int:
-        """Close, and return the exit code."""
-        os.close(self.send)
-        os.close(self.receive)
-        return os.waitstatus_to_exitcode(os.waitpid(self.process, 0)[1])
-
-
-FORK: list[Fork] = []
-"""The fork that is in use."""
 
 
 READERS: dict[str, Reader] = {

@@ -32,7 +32,8 @@ if __name__ == "__main__":
         sys.path.insert(0, str(Path(__file__).resolve().parents[1] / part))
 
 from conftest import python_environment
-from fuzz_readers import CRASHES, READERS, SECONDS, Reader
+from fuzz_hdf5 import CRASHES, SECONDS
+from fuzz_readers import READERS, Reader
 
 MEMORY = 500 << 20
 """Most bytes that an input may take beside what the process had."""
