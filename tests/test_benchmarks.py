@@ -226,8 +226,8 @@ def test_a_file_is_written_whole_or_not_at_all(tmp_path: Path, monkeypatch: pyte
     def fail(*_: Any) -> None:
         raise OSError("no room")
 
-    monkeypatch.setattr(Path, "replace", fail)
-    with pytest.raises(OSError, match="no room"):
+    monkeypatch.setattr(os, "replace", fail)
+    with pytest.raises(ResultsError, match="no room"):
         results.save(replace(small(), mode="full"), path)
     assert path.read_bytes() == before and len(list(tmp_path.iterdir())) == 1
     with pytest.raises(ValueError, match="not JSON compliant"):
