@@ -23,6 +23,9 @@ from neurolrnn.sparse_matrix import SparseMatrix
 from neurolrnn.tasks.base import Sequences
 from neurolrnn.training import Training
 
+COMMON = ((2, 1, 4, 4), (2, 2, 8, 4), (4, 4, 8, 8))
+"""Bytes of storage, weights, accumulator and work for which kernels are compiled anyway: those of the presets int8 and
+int16, and the widest. There are nine such kinds, each a compilation of some seconds a rule."""
 ROUNDINGS = ("floor", "nearest", "nearest-even", "toward-zero", "stochastic")
 
 
@@ -67,17 +70,35 @@ def spec_of(numbers: FixedNumbers) -> dict[str, Any]:
     }
 
 
-def compare(case: Case) -> int:
-    """Run a case both ways; every code and every count must be the same. Returns how many codes were compared."""
+def numbers_of(case: Case) -> FixedNumbers:
+    """Return the number system of a case; one that is refused is thrown away and another one drawn."""
     schedule = Schedule(case.data, epochs=case.training.epochs, batch=case.training.batch)
     setting = Setting(
         case.network, case.rule, case.training, case.R, case.loss, schedule.lanes, schedule.longest, case.seed
     )
     try:
-        numbers = FixedNumbers(case.precision, setting)
+        return FixedNumbers(case.precision, setting)
     except InputError as refusal:  # what cannot be proved to fit is refused, and tested elsewhere
         assert "bits" in str(refusal), refusal
         assume(False)
+        raise
+
+
+def is_common(numbers: FixedNumbers) -> bool:
+    """Tell whether kernels for these numbers are compiled anyway."""
+    kind = tuple(d.itemsize for d in (numbers.storage, numbers.weights, numbers.accumulator, numbers.work))
+    return kind in COMMON
+
+
+def compare(case: Case, common: bool = False) -> int:
+    """Run a case both ways; every code and every count must be the same. Returns how many codes were compared.
+
+    With ``common``, a case that is not common (:func:`is_common`) is thrown away, too.
+    """
+    schedule = Schedule(case.data, epochs=case.training.epochs, batch=case.training.batch)
+    numbers = numbers_of(case)
+    if common:
+        assume(is_common(numbers))
     engine = Engine(
         case.network, case.rule, case.training, numbers, feedback=case.R, data=case.data, weights=case.data.mask,
         loss=case.loss, lanes=schedule.lanes, longest=schedule.longest,

@@ -75,7 +75,7 @@ def test_inference_and_learning_are_replayed_without_neurolrnn(tmp_path: Path, n
         assert not np.array_equal(arrays[f"weights/{matrix}"], arrays[f"golden/after/{matrix}"][-1])
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck), database=None)
+@settings(max_examples=30, deadline=None, suppress_health_check=list(HealthCheck), database=None)
 @given(drawn())
 def test_drawn_designs_are_replayed(tmp_path_factory: pytest.TempPathFactory, case: tuple[nl.Network, Any]) -> None:
     net, options = case

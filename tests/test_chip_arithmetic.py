@@ -12,15 +12,16 @@ import neurolrnn as nl
 RULES = ("rflo-dense", "rflo-factored", "tbptt", "eprop")
 
 
+@pytest.mark.parametrize("common", [True, pytest.param(False, marks=pytest.mark.slow)], ids=["common", "every-kind"])
 @pytest.mark.parametrize("name", RULES)
-def test_every_code_is_that_of_the_oracle(name: str) -> None:
+def test_every_code_is_that_of_the_oracle(name: str, common: bool) -> None:
     compared: list[int] = []
     for wide in (False, True):
 
         @settings(max_examples=90, deadline=None, suppress_health_check=list(HealthCheck), database=None)
         @given(fixed_cases.cases(name, wide, 10, chips=True))
         def check(case: fixed_cases.Case) -> None:
-            compared.append(fixed_cases.compare(case))
+            compared.append(fixed_cases.compare(case, common))
 
         check()
     print(f"{name}: {len(compared)} runs, {sum(compared)} codes compared, none differs")

@@ -216,7 +216,7 @@ VALID = tomllib.loads(SHEET)
 
 
 @given(st.sampled_from(sorted(LIMITS)), figures | values)
-@settings(max_examples=300)
+@settings(max_examples=100)
 def test_any_figure_is_read_or_refused_in_words(limit, figure):
     section, name = limit.split(".")
     tables = copy.deepcopy(VALID)

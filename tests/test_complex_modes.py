@@ -229,10 +229,10 @@ def test_compiled_rules_follow_the_equations_on_all_impulses(key: str) -> None:
 
 @pytest.mark.parametrize("key", ["rflo", "tbptt3"])
 def test_online_learning_on_noise_stays_near_the_equations(key: str) -> None:
-    """Eight runs of 20,000 online steps: their mean lies within 4 standard errors and the order of η."""
+    """Eight runs of 10,000 online steps: their mean lies within 4 standard errors and the order of η."""
     name, options, fixed = RULES[key]
     rule = nl.RFLO(0.4, "dense", feedback=rotation_blocks(HAT)) if fixed else nl.TruncatedBPTT(3)
-    eta, steps, teacher = 5e-4, 20_000, teacher_network()
+    eta, steps, teacher = 5e-4, 10_000, teacher_network()
     eq = ComplexModes(name, **STAR, a_hat=HAT if fixed else None, **options)  # type: ignore[arg-type]
     path = eq.descend(**START, t=[eta * steps], learning_rate=eta)  # type: ignore[arg-type]
     found: list[NDArray[np.complex128]] = []

@@ -154,7 +154,7 @@ finite = st.floats(-1e30, 1e30, allow_nan=False)
 
 @given(data=st.data(), n_in=st.integers(1, 3), n=st.integers(1, 5), n_out=st.integers(1, 3), wide=st.booleans(),
        leak=st.floats(1e-3, 1.0), dt=st.floats(1e-6, 1.0))  # fmt: skip
-@settings(max_examples=40)
+@settings(max_examples=15)
 def test_round_trip_is_exact(tmp_path_factory, data, n_in, n, n_out, wide, leak, dt):
     values = finite if wide else st.floats(-(2.0**20), 2.0**20, width=32)
 

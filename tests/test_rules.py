@@ -197,14 +197,14 @@ def check_drawn(key: str, case: Case, dtype: str) -> None:
     assert_same(case, rule, dtype, want)
 
 
-@settings(max_examples=30)
+@settings(max_examples=15)
 @given(data=st.data())
 @pairs
 def test_any_size(key: str, update: str, data: st.DataObject) -> None:
     check_drawn(key, data.draw(cases(update)), "float64")
 
 
-@settings(max_examples=12)
+@settings(max_examples=8)
 @given(data=st.data())
 @pairs
 def test_any_size_in_float32(key: str, update: str, data: st.DataObject) -> None:

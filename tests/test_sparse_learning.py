@@ -9,7 +9,7 @@ import numpy as np
 import oracle
 import pytest
 from conftest import python_process
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
 import neurolrnn as nl
@@ -35,6 +35,8 @@ SETTINGS: dict[str, dict[str, Any]] = {
     "reservoir": {"learn": ("A",)},
 }
 FIXED = ("rflo-dense", "rflo-factored", "tbptt", "eprop")
+KINDS = [True, pytest.param(False, marks=pytest.mark.slow)]
+"""Whether to keep to the kinds of storage that presets have; every kind is a compilation."""
 
 
 def draw_case(seed: int, n: int, density: float) -> tuple[nl.Network, nl.Task, np.ndarray]:
@@ -130,25 +132,28 @@ def test_with_all_synapses_it_is_the_dense_learner_bit_for_bit(name: str, settin
 # --- codes
 
 
+@pytest.mark.parametrize("common", KINDS, ids=["common", "every-kind"])
 @pytest.mark.parametrize("name", FIXED)
-def test_every_code_is_that_of_the_masked_oracle(name: str) -> None:
+def test_every_code_is_that_of_the_masked_oracle(name: str, common: bool) -> None:
     compared = []
     for wide in (False, True):
 
         @settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck), database=None)
         @given(fixed_cases.cases(name, wide, 14, sparse=True))
         def check(case: fixed_cases.Case) -> None:
-            compared.append(fixed_cases.compare(case))
+            compared.append(fixed_cases.compare(case, common))
 
         check()
     assert sum(compared) > 5_000
 
 
+@pytest.mark.parametrize("common", KINDS, ids=["common", "every-kind"])
 @pytest.mark.parametrize("name", FIXED)
 @settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck), database=None)
 @given(data=st.data())
-def test_with_all_synapses_it_is_the_dense_fixed_point_run(name: str, data: st.DataObject) -> None:
+def test_with_all_synapses_it_is_the_dense_fixed_point_run(name: str, common: bool, data: st.DataObject) -> None:
     case = data.draw(fixed_cases.cases(name, False, 10))
+    assume(not common or fixed_cases.is_common(fixed_cases.numbers_of(case)))
     n = case.network.n_rec
     full = case.network.replace(W=SparseMatrix.from_dense(case.network.W, np.ones((n, n), bool)))
     task = nl.Task("own", case.data, loss=case.loss)  # type: ignore[arg-type]
