@@ -28,7 +28,7 @@ plt.rcParams.update(STYLE)
 experiment = nl.Experiment.builtin()
 report = nl.check(experiment, "reckon")
 print("fits:", report.fits, "\n")
-rows = [[finding.limit, finding.asked[:44], finding.allowed] for finding in report.findings]
+rows = [[finding.limit, finding.asked.split(" that")[0], finding.allowed] for finding in report.findings]
 print(text_table(rows, ["limit", "asked", "allowed"]))
 
 # %%
@@ -97,6 +97,7 @@ print(text_table(rows, ["rates", "numbers", "seed", "test accuracy", "overflows"
 # the transition climbs, activity leaves its 16 bits, and what was learned is lost. Half the rates are safe for these
 # thirty passes, which is no promise for more. A short test would not have shown it: run as long as the device will.
 
+# sphinx_gallery_thumbnail_number = 2
 figure, axes = plt.subplots(2, 2, figsize=(7.6, 5.0), sharex=True, sharey="row", layout="constrained")
 for column, name in zip(axes.T, RATES, strict=True):
     for where, colour, style in (("float32", GREY, "--"), ("reckon", ORANGE, "-")):
