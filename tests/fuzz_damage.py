@@ -10,6 +10,7 @@ import random
 import sqlite3
 import struct
 import zipfile
+import zlib
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
@@ -233,13 +234,17 @@ def members_of(data: bytes) -> list[tuple[str, bytes]]:
 
 @cache
 def bomb() -> bytes:
-    """A zip of one .npy of :data:`BOMB` zeros, in a thousandth of the bytes."""
-    buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive, archive.open("inputs.npy", "w") as member:
-        np.lib.format.write_array_header_1_0(member, {"descr": "<f8", "fortran_order": False, "shape": (BOMB // 8, 1)})
-        for _ in range(BOMB >> 20):
-            member.write(bytes(1 << 20))
-    return buffer.getvalue()
+    """A zip of one .npy of :data:`BOMB` zeros, in a thousandth of the bytes. Its check sum is wrong, at the end of all."""
+    header = npy(np.zeros(0)).replace(b"(0,), }" + b" " * 9, f"({BOMB // 8}, 1), }}".encode().ljust(16))
+    packer = zlib.compressobj(9, zlib.DEFLATED, -15)
+    first = packer.compress(header) + packer.flush(zlib.Z_FULL_FLUSH)
+    block = packer.compress(bytes(1 << 20)) + packer.flush(zlib.Z_FULL_FLUSH)  # such blocks can be repeated
+    packed = first + block * (BOMB >> 20) + packer.flush()
+    name, size = b"inputs.npy", BOMB + len(header)
+    fields = struct.pack("<HHHHHIIIHH", 20, 0, 8, 0, 33, 0, len(packed), size, len(name), 0)
+    local = b"PK\3\4" + fields + name + packed
+    listed = b"PK\1\2" + struct.pack("<H", 20) + fields + struct.pack("<HHHII", 0, 0, 0, 0, 0) + name
+    return local + listed + b"PK\5\6" + struct.pack("<HHHHIIH", 0, 0, 1, 1, len(listed), len(local), 0)
 
 
 def zipped(members: list[tuple[str, bytes]], comment: bytes = b"", method: int = zipfile.ZIP_STORED) -> bytes:

@@ -95,7 +95,7 @@ def toml_text_file(path: Path, text: str) -> Path:
 
 
 def run_files(folder: Path) -> list[Path]:
-    real = {"precision": {"preset": "float32"}, "training": {"learning_rate": 0.01, "records": 2, "ranges": True}}
+    real = {"precision": {"preset": "float32"}, "training": {"learning_rate": 0.01, "records": 2}}
     sparse = {"network": {"n_rec": 4, "kind": "sparse", "density": 0.5}, "rule": {"name": "eprop"}, **real}
     runs = {
         "fixed": small().simulate(progress=False),
