@@ -234,7 +234,7 @@ def members_of(data: bytes) -> list[tuple[str, bytes]]:
 
 @cache
 def bomb() -> bytes:
-    """A zip of one .npy of :data:`BOMB` zeros, in a thousandth of the bytes. Its check sum is wrong, at the end of all."""
+    """A zip of one .npy of :data:`BOMB` zeros, in a thousandth of the bytes; its check sum, at the end, is wrong."""
     header = npy(np.zeros(0)).replace(b"(0,), }" + b" " * 9, f"({BOMB // 8}, 1), }}".encode().ljust(16))
     packer = zlib.compressobj(9, zlib.DEFLATED, -15)
     first = packer.compress(header) + packer.flush(zlib.Z_FULL_FLUSH)
