@@ -128,6 +128,8 @@ class FixedGrid:
         }  # fmt: skip
         self.clamps = self._clamp_codes()
         self.grid = self._make_grid()
+        self.encoded: dict[str, NDArray[np.int64]] = {}
+        """Codes of what does not learn, while a proof needs them."""
 
     def _landings(self) -> dict[str, Landing]:
         p = self.precision

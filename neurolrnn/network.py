@@ -182,7 +182,8 @@ class Network:
         h = hashlib.sha256(repr(self.leak).encode())
         recurrent = (self.W,) if self.held is None else tuple(self.held.arrays().values())
         for array in (self.A, *recurrent, self.B):
-            h.update(str(array.shape).encode() + array.tobytes())
+            h.update(str(array.shape).encode())
+            h.update(np.ascontiguousarray(array))
         return h.hexdigest()
 
     def spectral_radius(self) -> float:

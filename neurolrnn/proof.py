@@ -61,6 +61,7 @@ def prove(numbers: FixedGrid) -> Widths:
     InputError
         If one does not fit 63 bits; the text names the product.
     """
+    numbers.encoded.clear()
     used = used_variables(numbers)
     widest = max((numbers.landings[v].format.width + (not numbers.landings[v].format.signed), v) for v in used)
     if numbers.parts:  # the negative of the lowest code is stored, too
@@ -93,6 +94,7 @@ def prove(numbers: FixedGrid) -> Widths:
     work = fits([b for b in found if b.landing not in sums])
     if small and accumulator.itemsize == 8:
         _allow_blocks(numbers)
+    numbers.encoded.clear()
     return Widths(cast("Whole", storage), cast("Whole", weights), accumulator, work)
 
 
@@ -105,7 +107,7 @@ def _allow_blocks(numbers: FixedGrid) -> None:
             terms = min(((1 << NARROW) - 1) // max(_largest_entry(numbers, a) * largest, 1), at.MOST_TERMS) // 4 * 4
             values = _rows(numbers, a, name)
             if values is not None:  # what does not learn, by its actual sums
-                codes = np.abs(numbers.landings[a].format.encode(values))
+                codes = np.abs(_codes(numbers, a, values))
                 terms = max([terms, *(t for t in BLOCKS if _largest_block(codes, t) * largest >> NARROW == 0)])
             row[at.BLOCK_0 + k] = terms if terms >= at.FEWEST_TERMS else 0
 
@@ -235,9 +237,19 @@ def _fixed_values(numbers: FixedGrid, matrix: str) -> NDArray[np.float64] | None
     return np.asarray(getattr(net, matrix)) if matrix in "AWB" else None
 
 
+def _codes(numbers: FixedGrid, matrix: str, values: NDArray[np.float64]) -> NDArray[np.int64]:
+    """Return the codes of a matrix that does not learn, or of its transpose; a large one is encoded once."""
+    whole = _fixed_values(numbers, matrix)
+    assert whole is not None
+    if matrix not in numbers.encoded:
+        numbers.encoded[matrix] = numbers.landings[matrix].format.encode(whole)
+    codes = numbers.encoded[matrix]
+    return codes if values.strides == whole.strides and values.shape == whole.shape else codes.T
+
+
 def _largest_entry(numbers: FixedGrid, matrix: str) -> int:
     form, values = numbers.landings[matrix].format, _fixed_values(numbers, matrix)
-    return form.largest if values is None else int(np.abs(form.encode(values)).max(initial=0))
+    return form.largest if values is None else int(np.abs(_codes(numbers, matrix, values)).max(initial=0))
 
 
 def _rows(numbers: FixedGrid, matrix: str, landing: str) -> NDArray[np.float64] | None:
@@ -259,7 +271,7 @@ def _row_sum(numbers: FixedGrid, matrix: str, landing: str) -> int:
         one = np.abs(form.encode(sparse.values)) if fixed else np.full(sparse.synapses, form.largest)
         return int(np.bincount(units, one, net.n_rec).max())
     if values is not None:
-        return int(np.abs(form.encode(values)).sum(axis=1).max())
+        return int(np.abs(_codes(numbers, matrix, values)).sum(axis=1).max())
     counts = {"B": net.n_in, "factor_B": net.n_in, "feedback": net.n_out}
     count = net.n_out if landing == "signal" else counts.get(matrix, net.n_rec)
     return count * form.largest

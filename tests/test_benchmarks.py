@@ -138,7 +138,7 @@ def test_memory_of_factored_learners_is_linear_in_units_and_outputs() -> None:
 
 def test_a_whole_run_has_two_rows() -> None:
     rows = whole.measure((8,), 2, 1, 0.01)
-    assert [row.name.rpartition(": ")[2] for row in rows] == ["nl.simulate", "kernel alone"]
+    assert [row.name.rpartition(": ")[2] for row in rows] == ["nl.simulate", "its kernel"]
     assert "overhead_percent" in rows[0].extra and "overhead_percent" not in rows[1].extra
     assert all(len(row.values) == len(row.cpu) == 2 for row in rows)
 
@@ -202,7 +202,7 @@ def small() -> Results:
             Row("rules", "rflo", "jax", "rflo dense", size, "µs", status="absent", note="No module named 'jax'"),
             Row("runs", "", "neurolrnn", "RFLO: nl.simulate", size, "µs", [0.6], [0.6],
                 {"steps": 1000, "overhead_percent": 12.5}),
-            Row("sweeps", "", "neurolrnn", "RFLO: kernel alone", {**size, "threads": 2}, "s", [1.0], [2.0],
+            Row("sweeps", "", "neurolrnn", "RFLO: its kernel", {**size, "threads": 2}, "s", [1.0], [2.0],
                 {"runs": 8, "speedup": 1.9}),
             Row("memory", "", "neurolrnn", "RFLO", size, "MB", [0.1], [],
                 {"beyond_W0": 0.05, "all_arrays": 0.2, "resident": 0.3}),
