@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +26,7 @@ from neurolrnn_kernels.rflo import rflo_dense, rflo_factored
 from neurolrnn_kernels.rtrl import rtrl
 from neurolrnn_kernels.tbptt import tbptt
 
+PATHS = (ROOT, ROOT / "kernels", ROOT / "hardware_models")
 pytestmark = pytest.mark.skipif(bool(config.DISABLE_JIT), reason="nothing is compiled")
 
 # The forward pass alone, in one precision: as little to compile as possible.
@@ -82,6 +86,67 @@ def test_cached_code_is_used_and_old_code_never(tmp_path: Path) -> None:
     source.write_text(text, encoding="utf-8")
     restored = start(kernels, cache)
     assert restored["bits"] == first["bits"]
+
+
+# One small kernel; the index of its cache is read, and written a while later, as on a machine that is busy.
+WRITER = """
+import sys, time
+import numpy as np
+from numba.core.caching import IndexDataCacheFile
+from shared_kernel import double
+
+read = IndexDataCacheFile._load_index
+kind = sys.argv[1]
+
+def slowly(self):
+    found = read(self)
+    time.sleep(0.5)
+    return found
+
+IndexDataCacheFile._load_index = slowly
+values = np.arange(4, dtype=kind)
+double(values)
+assert (values == 2 * np.arange(4)).all()
+print(sum(double.stats.cache_hits.values()))
+"""
+
+
+def test_processes_that_compile_variants_at_once_lose_none(tmp_path: Path) -> None:
+    source = "from neurolrnn_kernels.jit import kernel\n\n@kernel\ndef double(x):\n    x += x\n"
+    (tmp_path / "shared_kernel.py").write_text(source, encoding="utf-8")
+    (tmp_path / "writer.py").write_text(WRITER, encoding="utf-8")
+    place = {"NUMBA_CACHE_DIR": str(tmp_path / "cache"), "PYTHONPATH": os.pathsep.join(map(str, (tmp_path, *PATHS)))}
+    kinds = ("float32", "float64", "int32")
+    call = [sys.executable, str(tmp_path / "writer.py")]
+    environment = {**os.environ, **place}
+    children = [subprocess.Popen([*call, kind], env=environment, stdout=subprocess.PIPE) for kind in kinds]
+    assert [child.wait(120) for child in children] == [0, 0, 0]
+    hits = [subprocess.check_output([*call, kind], env=environment) for kind in kinds]
+    assert hits == [b"1\n"] * 3
+
+
+def test_without_a_place_for_the_cache_everything_still_runs() -> None:
+    code = """
+import warnings
+from numba.core import caching
+caching.FunctionCache._impl_class._locator_classes = []
+with warnings.catch_warnings(record=True) as said:
+    warnings.simplefilter("default")
+    from neurolrnn_kernels import forward
+    from neurolrnn import doctor
+assert any("NUMBA_CACHE_DIR" in str(w.message) for w in said)
+found = doctor.examine()
+assert not found["cache"]["writable"] and any("NUMBA_CACHE_DIR" in c for c in found["complaints"])
+from neurolrnn_kernels.jit import kernel
+@kernel
+def double(x):
+    x += x
+import numpy as np
+x = np.ones(3)
+double(x)
+assert (x == 2).all()
+"""
+    python_process(code)
 
 
 def test_every_kernel_source_counts(tmp_path: Path) -> None:

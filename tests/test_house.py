@@ -29,7 +29,7 @@ ALLOWED = {
     "neurolrnn_hardware": ("neurolrnn_hardware", "neurolrnn_kernels.formats"),
     "neurolrnn_kernels": ("neurolrnn_kernels",),
 }
-OUTSIDE = {"neurolrnn_kernels": {"numba", "numpy", "llvmlite"}, "neurolrnn_hardware": {"numpy"}}
+OUTSIDE = {"neurolrnn_kernels": {"filelock", "numba", "numpy", "llvmlite"}, "neurolrnn_hardware": {"numpy"}}
 LONGEST = 400
 
 

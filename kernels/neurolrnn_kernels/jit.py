@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import hashlib
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from numba import config, njit
 from numba.extending import register_jitable
+
+from neurolrnn_kernels.shared_cache import SharedCache
 
 
 def source_digest(folder: Path) -> str:
@@ -20,6 +23,10 @@ def source_digest(folder: Path) -> str:
 
 
 SOURCE_DIGEST = source_digest(Path(__file__).parent)
+NO_CACHE = (
+    "compiled kernels can be kept neither beside the package nor in your home folder, since neither may be written, so "
+    "every process compiles anew; set NUMBA_CACHE_DIR to a folder that may"
+)
 
 
 def kernel(function: Callable[..., Any]) -> Any:
@@ -31,10 +38,15 @@ def kernel(function: Callable[..., Any]) -> Any:
     No reference counting (``_nrt``): kernels allocate nothing, and counting every array that is passed on costs more
     than a small network's step. No fastmath (the order of a sum is part of its bits), no bounds checks (the callers
     of :mod:`neurolrnn_kernels` check shapes once), and division follows IEEE instead of raising.
+
+    Where no folder for a cache can be written, every process compiles anew, and a warning says so.
     """
-    dispatcher = njit(nogil=True, cache=True, error_model="numpy", _nrt=False)(function)
+    dispatcher = njit(nogil=True, error_model="numpy", _nrt=False)(function)
     if not config.DISABLE_JIT:
-        dispatcher._cache._cache_file._source_stamp = SOURCE_DIGEST
+        try:
+            dispatcher._cache = SharedCache(function, SOURCE_DIGEST)
+        except RuntimeError:  # Numba's, of places
+            warnings.warn(NO_CACHE, RuntimeWarning, stacklevel=2)
     return dispatcher
 
 

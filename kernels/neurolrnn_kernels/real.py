@@ -13,12 +13,18 @@ import numpy as np
 
 from neurolrnn_kernels.jit import inlined
 from neurolrnn_kernels.simd import dot
+from neurolrnn_kernels.tile_nests import WIDE
 from neurolrnn_kernels.tiles import add_outer, add_rows, add_rows_at, move_and_add, subtract_outer, trace_and_add
 
 FEW = 4
 """Most rows that are not worth setting up tiles for."""
 BAND = 128
 """Rows of a matrix that are multiplied at a time: few enough to stream, enough to keep the sums in registers."""
+SHALLOW = BAND if WIDE else 8
+"""The same on processors with 32-byte vectors, where a row is longer than a tile: a tile there is so narrow that more
+rows would be read with jumps, which costs more than loading the sums anew."""
+LONG = 512
+"""Columns from which that holds for many rows of sums, too."""
 THIN = 4
 """The same where what is written back no longer fits the second cache."""
 
@@ -33,8 +39,10 @@ def clear(acc: Any) -> None:
 @inlined
 def add_all(acc: Any, W: Any, x: Any, first: int, last: int) -> None:
     """Add ``Σ_j x[:, j] W[j]``, j from first to last, a band of rows of W after the other."""
-    for j in range(first, last, BAND):
-        add_rows(acc, x, W, j, min(j + BAND, last), W.shape[1])
+    columns = W.shape[1]
+    band = SHALLOW if columns > (64 if acc.shape[0] < 8 else LONG) else BAND
+    for j in range(first, last, band):
+        add_rows(acc, x, W, j, min(j + band, last), columns)
 
 
 def matvec(v: Any, work: Any, term: int, acc: Any, Wt: Any, x: Any) -> None:
@@ -133,7 +141,7 @@ def descend_matvec(v: Any, vd: Any, work: Any, Wt: Any, H: Any, p: Any, g: Any, 
     # The rows of a band are updated and multiplied while they are in the first cache: one pass over W.
     rows = Wt.shape[0]
     if p.shape[0] == 1 and acc.shape[0] == 1:
-        band = BAND if rows <= 1024 else 2 * THIN
+        band = SHALLOW if rows <= 1024 else 2 * THIN
         for first in range(0, rows, band):
             move_and_add(acc, h, Wt, p, g, first, min(first + band, rows))
         return
@@ -195,7 +203,7 @@ def traces_matvec(
     n = Wt.shape[0]
     for j in range(n):
         work[j] = gain * x[0, j]
-    band = BAND if n <= 512 else THIN
+    band = SHALLOW if n <= 512 else THIN
     for first in range(0, n, band):
         trace_and_add(acc, h, Wt, E[0], d, work, g[0], first, min(first + band, n))
 

@@ -27,6 +27,7 @@ from numba.extending import overload
 from neurolrnn_kernels import fixed, fixed_sparse, real, real_sparse
 from neurolrnn_kernels.jit import is_integer
 from neurolrnn_kernels.structs import Array
+from neurolrnn_kernels.tile_nests import WIDE
 
 
 class Triangle(NamedTuple):
@@ -40,7 +41,7 @@ class Triangle(NamedTuple):
 def pack_triangle(Wt: Any) -> Array:
     """Return the tiles of an input-major (n, n) upper quasi-triangular matrix."""
     n = len(Wt)
-    width = min(64 if n <= 256 else 128, n)
+    width = min(64 if n <= 256 or not WIDE else 128, n)
     bands = []
     for column in range(0, n, width):
         band = Wt[max(column - 1, 0) :, column : column + width]

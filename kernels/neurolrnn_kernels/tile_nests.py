@@ -14,7 +14,7 @@ WIDE = bool(binding.get_host_cpu_features().get("avx512f", False))
 ROWS = 4
 ACROSS = (4, 1) if WIDE else (1,)
 """Vectors across, of tiles of four rows; the last must be 1."""
-MOVING = (8, 4, 1) if WIDE else (1,)
+MOVING = (8, 4, 1) if WIDE else (2, 1)
 """Vectors across, of tiles of one row whose matrix is updated on the way."""
 TRACING = (4, 1) if WIDE else (1,)
 """The same where each element has a trace."""

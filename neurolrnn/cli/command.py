@@ -109,14 +109,6 @@ def main(argv: Sequence[str] | None = None) -> int:
     except MemoryError as error:
         tell(f"neurolrnn: not enough memory ({error}); a smaller network or fewer steps are needed")
         return FAILED
-    except RuntimeError as error:
-        if "no locator available" not in str(error):  # Numba's words
-            raise
-        tell(
-            "neurolrnn: compiled kernels can be kept neither beside the package nor in your home folder, since neither "
-            "may be written; set NUMBA_CACHE_DIR to a folder that may"
-        )
-        return BAD_INPUT
     except KeyboardInterrupt:
         tell("neurolrnn: interrupted before there was anything to save")
         return FAILED
