@@ -27,7 +27,8 @@ MARKERS = {"nearest": "s", "stochastic": "o"}
 # nearest or stochastically, three seeds each. All other variables, the read-out A too, keep the 16 bits of the preset
 # ``int16``. A run takes a fraction of a second; ``store="bits.sqlite"`` would keep them all.
 
-experiment = nl.Experiment.builtin(["training.epochs=4", "training.records=10", "precision.preset=int16"])
+settings = ["rule.storage=dense", "training.epochs=4", "training.records=10", "precision.preset=int16"]
+experiment = nl.Experiment.builtin(settings)
 axes = {
     "precision.weight": ["s1.14", "s1.11", "s1.9", "s1.6", "s1.4", "s1.3"],
     "precision.update_rounding": ["nearest", "stochastic"],
