@@ -183,7 +183,7 @@ class Network:
         recurrent = (self.W,) if self.held is None else tuple(self.held.arrays().values())
         for array in (self.A, *recurrent, self.B):
             h.update(str(array.shape).encode())
-            h.update(np.ascontiguousarray(array))
+            h.update(np.ascontiguousarray(array).data)
         return h.hexdigest()
 
     def spectral_radius(self) -> float:

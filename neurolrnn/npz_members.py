@@ -11,6 +11,7 @@ import io
 import math
 import warnings
 import zipfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import IO, Any
 
@@ -99,7 +100,10 @@ def _header(data: bytes) -> tuple[tuple[int, ...], bool, np.dtype[Any], int]:
     form = np.lib.format
     file = io.BytesIO(data)
     version = form.read_magic(file)  # type: ignore[no-untyped-call]
-    readers = {(1, 0): form.read_array_header_1_0, (2, 0): form.read_array_header_2_0}
+    readers: dict[tuple[int, int], Callable[..., Any]] = {
+        (1, 0): form.read_array_header_1_0,
+        (2, 0): form.read_array_header_2_0,
+    }
     if version not in readers:
         raise InputError(f"version {version[0]}.{version[1]}; 1.0 and 2.0 hold plain values")
     with warnings.catch_warnings():

@@ -14,7 +14,7 @@ PATIENCE_SECONDS = 60.0
 """How long to wait for another process; writing an entry takes milliseconds."""
 
 
-class SharedCache(FunctionCache):
+class SharedCache(FunctionCache):  # type: ignore[misc]
     """Numba's cache of one kernel, whose entries are written one after the other.
 
     Two processes that have compiled *different* variants of one kernel would both read its index, choose the same file

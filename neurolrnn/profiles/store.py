@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 
 from neurolrnn.atomic import check_kind, check_parent
 from neurolrnn.errors import NeurolrnnError
-from neurolrnn.plain_data import ProfileData
+from neurolrnn.plain_data import ExperimentTables, ProfileData
 from neurolrnn.profiles import store_checks
 from neurolrnn.profiles.plan import Item, Plan
 from neurolrnn.profiles.row import Row
@@ -297,8 +297,9 @@ class Store:
                 store_checks.check_types(what, (seal, *line), store_checks.ITEM)
                 _check_seal(self.where, what, seal, *line)
                 _, digest, seed, settings, tables, failure = line
-                read = (store_checks.read_json(what, text) for text in (settings, tables))
-                found.append(Item(digest, next(read), seed, next(read), failure))
+                chosen = store_checks.read_json(what, settings)
+                experiment = cast(ExperimentTables, store_checks.read_json(what, tables))
+                found.append(Item(digest, chosen, seed, experiment, failure))
         plan = self.plan()
         with _worded(self.where):
             store_checks.check_count(plan, [line[1] for line in lines])
