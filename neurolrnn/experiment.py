@@ -244,6 +244,11 @@ class Experiment:
             return tasks.shared(**said)
 
     @property
+    def longest_episode(self) -> int:
+        """Steps of the longest sequence to learn from."""
+        return int(self._data.train.lengths.max())
+
+    @property
     def _drawing(self) -> dict[str, Any]:
         return {**asdict(self.network), "seed": self.seed if self.network.seed is None else self.network.seed}
 

@@ -139,6 +139,9 @@ def test_number_formats():
     assert {"weight.bits", "state.bits"} <= broken
     narrow = {**wide, "weight": "s1.6", "state": "s4.11", "current": "s5.10 wrap"}
     narrow["update_rounding"] = "stochastic"
+    unmet = {"decay.rounding", "learning.form", "trace.signed"}
+    assert limits_of(nl.check(experiment(precision=narrow), "loihi2"), "exceeded") == unmet
+    narrow |= {"rate_bits": 1, "state_decay": "apart", "trace_signs": "pair", "trace": "u1.5", "input_trace": "u1.5"}
     assert not limits_of(nl.check(experiment(precision=narrow), "loihi2"), "exceeded")
     unsigned = nl.check(experiment(precision={**narrow, "weight": "s1.5"}), "brainscales2", ["payload.bits"])
     assert "weight.bits" not in limits_of(unsigned, "exceeded")  # 7 bits are 6 and a sign, which a row has
@@ -265,6 +268,40 @@ def test_a_large_network_is_checked_without_being_drawn():
 LIFTED = {"reckon": ["payload.bits", "trace.signed"], "loihi1": ["payload.bits", "learning.reads"]}
 
 
+def runs(made, name, given):
+    """Whether a run under the chip is accepted."""
+    net, task, rule, precision, training, seed = made.build()
+    try:
+        applied = nl.chips.apply(name, net, task, rule, precision, training, seed, given)
+    except nl.InputError:
+        return False
+    assert applied.precision == precision
+    return True
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize(
+    "options",
+    [
+        {}, {"storage": "dense"}, {"storage": "dense", "leak": 0.25}, {"rule": "eprop"}, {"precision": {"preset": "int16"}},
+        {"training": {"update": "online", "batch": 4}, "storage": "dense"}, {"training": {"update_every": 3}},
+        {"precision": {"preset": "int8", "rate_bits": 1, "trace_signs": "pair", "trace": "u2.5", "input_trace": "u2.5"}},
+    ],
+)  # fmt: skip
+def test_what_fits_runs_and_what_does_not_is_refused(name, options):
+    """One judgement: of an experiment before it runs, and of a run under the chip; and of what is suggested."""
+    given = [*LIFTED.get(name, []), "unknown"]
+    made = experiment(**options)
+    report = nl.check(made, name, given)
+    accepted = not report.verdict.of("exceeded", "not known")
+    assert runs(made, name, given) == accepted, report.text()
+    try:
+        suggestion = report.suggest()
+    except nl.chips.NoSuggestion:
+        return
+    assert runs(suggestion.experiment, name, given), suggestion.to_toml()
+
+
 @pytest.mark.parametrize("name", ["loihi1", "loihi2", "reckon", "spinnaker2", "dynapse2"])
 @pytest.mark.parametrize("options", [{}, {"n_rec": 400, "storage": "dense"}, {"rule": "eprop"}])
 def test_a_suggestion_then_passes(name, options, tmp_path):
@@ -324,6 +361,11 @@ def test_what_no_change_can_meet_is_named():
         nl.check(experiment(), "cortex_m4", ["memory.chip=10"]).suggest()
 
 
+def test_a_run_is_no_experiment():
+    with pytest.raises(nl.InputError, match=r"experiment is a Network; give an Experiment"):
+        nl.check(nl.Network.random(1, 4, 1), "generic")
+
+
 # --- the command
 
 
@@ -370,7 +412,7 @@ def test_command_suggests(capsys, file, tmp_path):
     code, out, _ = run(capsys, file, "--chip", "reckon", *lifted, "--suggest", "--json")
     assert code == 0 and json.loads(out)["changes"]
     code, _, err = run(capsys, file, "--chip", "reckon", "--suggest")
-    assert code == 2 and "trace.signed" in err
+    assert code == 1 and "trace.signed" in err
 
 
 def test_command_writes_a_sheet_to_fill_in(capsys, file, tmp_path):

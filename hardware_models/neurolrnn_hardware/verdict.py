@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 from typing import cast
 
 from neurolrnn_hardware.arithmetic_limits import check_arithmetic
@@ -122,6 +123,11 @@ class Verdict:
         """Return the findings of these statuses."""
         return tuple(f for f in self.findings if f.status in status)
 
+    def and_also(self, more: Findings) -> Verdict:
+        """Return the verdict with what was found besides."""
+        notes = tuple(dict.fromkeys([*self.notes, *more.notes]))
+        return replace(self, findings=_ordered([*self.findings, *more.found]), notes=notes)
+
 
 def judge(demand: Demand, limits: Limits, leak: float | None = None) -> Verdict:
     """Judge a demand on a chip.
@@ -142,13 +148,16 @@ def judge(demand: Demand, limits: Limits, leak: float | None = None) -> Verdict:
     for use in placement.uses:
         remedy = REMEDIES.get(use.limit, SMALLER)
         findings.most(use.limit, use.asked, use.where, remedy)
-    order = {"exceeded": 0, "disputed": 1, "not known": 2, "assumed": 3}
-    found = sorted(findings.found, key=lambda f: order[f.status])
     notes = dict.fromkeys([*placement.notes, *findings.notes])
     return Verdict(
-        limits, demand, placement, tuple(_resource(u, limits) for u in placement.uses), tuple(found),
+        limits, demand, placement, tuple(_resource(u, limits) for u in placement.uses), _ordered(findings.found),
         cost(demand, placement, limits), tuple(notes),
     )  # fmt: skip
+
+
+def _ordered(found: Iterable[Finding]) -> tuple[Finding, ...]:
+    order = {"exceeded": 0, "disputed": 1, "not known": 2, "assumed": 3}
+    return tuple(sorted(found, key=lambda f: order[f.status]))
 
 
 def _resource(use: Use, limits: Limits) -> Resource:

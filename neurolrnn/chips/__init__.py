@@ -3,10 +3,11 @@
 from neurolrnn.chips.check import Report, check, check_all, check_demand
 from neurolrnn.chips.demands import demand_of
 from neurolrnn.chips.limits import Applied, apply, known_limits, precision_on
-from neurolrnn.chips.suggest import Suggestion, suggest
+from neurolrnn.chips.suggest import NoSuggestion, Suggestion, suggest
 
 __all__ = [
     "Applied",
+    "NoSuggestion",
     "Report",
     "Suggestion",
     "apply",

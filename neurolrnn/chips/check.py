@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypedDict
 
 from neurolrnn.chips.check_text import VERDICTS, markdown, overview, text
+from neurolrnn.chips.limits import judge_run
 from neurolrnn.chips.outline import outline
 from neurolrnn.errors import InputError
 from neurolrnn.experiment import Experiment
@@ -183,8 +184,7 @@ def check(
     InputError
         If the experiment, the chip's sheet or an assumption is not in order.
     """
-    if not isinstance(experiment, Experiment):
-        experiment = Experiment.load(experiment)
+    experiment = _experiment(experiment)
     return check_demand(experiment, _demand(experiment), chip, assume, inference)
 
 
@@ -193,8 +193,7 @@ def check_all(
     inference: bool = False,
 ) -> list[Report]:  # fmt: skip
     """Check an experiment against several chips; arguments as for :func:`check`."""
-    if not isinstance(experiment, Experiment):
-        experiment = Experiment.load(experiment)
+    experiment = _experiment(experiment)
     demand, assume = _demand(experiment), tuple(assume)
     return [check_demand(experiment, demand, chip, assume, inference) for chip in chips]
 
@@ -210,8 +209,22 @@ def check_demand(
         known = limits.assume(sheet, given)
     except catalogue.ChipError as error:
         raise InputError(str(error)) from error
-    asked = without_learning(demand) if inference else demand
-    return Report(experiment, judge(asked, known, experiment.network.leak), given, inference)
+    if inference:
+        return Report(experiment, judge(without_learning(demand), known, experiment.network.leak), given, inference)
+    verdict = judge(demand, known, experiment.network.leak)
+    more = judge_run(known, experiment.numbers, experiment.rule, experiment.training, experiment.longest_episode)
+    return Report(experiment, verdict.and_also(more), given, inference)
+
+
+def _experiment(given: object) -> Experiment:
+    if isinstance(given, Experiment):
+        return given
+    if not isinstance(given, str | Path):
+        raise InputError(
+            f"experiment is a {type(given).__name__}; give an Experiment or the path of one. A network and a rule by "
+            f"themselves are counted by nl.demand_of"
+        )
+    return Experiment.load(given)
 
 
 def load_chip(chip: str | Path | Chip) -> Chip:

@@ -64,7 +64,11 @@ def _bits(limit: str, variables: Iterable[str], sign: bool = False) -> Fix:
         if not isinstance(most, int):
             return False
         own = sign and report.chip.weight.signed.value is False
-        own |= variables is TRACES and signed_by_two(report.verdict.limits)
+        own |= (
+            variables is TRACES
+            and report.experiment.precision.trace_signs != "pair"
+            and signed_by_two(report.verdict.limits)
+        )
         changed = _narrow(variables, most + own, tables, report)
         if variables is WEIGHTS and tables["precision"].get("hidden") is not None:
             changed |= tables["precision"].pop("hidden", None) is not None
@@ -139,6 +143,32 @@ def _update_sum(tables: Tables, report: Report) -> bool:
     return changed
 
 
+def _pair(tables: Tables, report: Report) -> bool:
+    """Take two traces without a sign, of positive and of negative activity, where a neuron has two."""
+    if tables["rule"]["name"] != "rflo" or (report.chip.trace.per_neuron.value or 1) < 2:
+        return False
+    precision, resolved, changed = tables["precision"], _resolved(report), False
+    for name in TRACES if resolved else ():
+        form = QFormat.parse(resolved[name])
+        if form.signed:
+            precision[name] = str(QFormat(False, form.int_bits, form.frac_bits))
+            changed = True
+    if resolved and precision.get("trace_signs") != "pair":
+        precision["trace_signs"] = "pair"
+        changed = True
+    return changed
+
+
+def _form(tables: Tables, report: Report) -> bool:
+    """Take learning rates that are powers of two, and one sequence at a time."""
+    if not report.experiment.precision.is_fixed:
+        return False
+    precision, training = tables["precision"], tables["training"]
+    before = (precision.get("rate_bits"), training.get("batch"))
+    precision["rate_bits"], training["batch"] = 1, 1
+    return (1, 1) != before
+
+
 def _leak(tables: Tables, report: Report) -> bool:
     form, leak = report.chip.decay.form.value, tables["network"].get("leak", 1.0)
     wanted = 1.0 if form == "linear" else 2.0 ** min(0, round(math.log2(leak)))
@@ -192,6 +222,9 @@ FIXES: dict[str, Fix] = {
     "accumulator.bits": _setting("accumulator", _accumulator),
     "decay.bits": _setting("decay_bits", lambda r: r.chip.decay.bits.value),
     "decay.form": _leak,
+    "decay.rounding": _setting("state_decay", lambda r: "apart"),
+    "learning.form": _form,
+    "trace.signed": _pair,
     "learning.reads": _rule,
     "learning.signal_through": _rule,
     "learning.plastic": _factored,

@@ -162,15 +162,24 @@ def apply(
         raise InputError(f"{_refusal(known, against, by_sheet)}\n{error}" if against else str(error)) from error
     demand = learner_demand(network, rule, made, training, task=task, seed=seed)
     verdict = judge(demand, known, network.leak)
-    more = Findings(known)
-    _check_timing(more, training, int(task.train.lengths.max()))
-    _check_arithmetic(more, made, rule)
+    more = judge_run(known, made, rule, training, int(task.train.lengths.max()))
     found = [*verdict.findings, *more.found]
     against = [f for f in found if f.status in ("exceeded", "not known")]
     if against:
         raise InputError(_refusal(known, against, by_sheet))
     notes = [*verdict.notes, *more.notes, *_exact_gain(known, made, network.leak)]
     return Applied(str(chip), known, given, made, tuple(found), tuple(dict.fromkeys(notes)))
+
+
+def judge_run(known: Limits, precision: Precision, rule: Rule, training: Training, longest: int) -> Findings:
+    """Judge what a demand does not say of a run: when it updates, and how its arithmetic goes beyond its formats.
+
+    ``longest`` is the number of steps of the longest episode.
+    """
+    findings = Findings(known)
+    _check_timing(findings, training, longest)
+    _check_arithmetic(findings, precision, rule)
+    return findings
 
 
 def _refusal(known: Limits, against: list[Finding], by_sheet: bool) -> str:

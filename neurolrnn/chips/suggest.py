@@ -20,6 +20,10 @@ ROUNDS = 12
 """Rounds of fixes; each may bring forth limits that another fix meets."""
 
 
+class NoSuggestion(InputError):
+    """No change of an experiment suits the chip."""
+
+
 @dataclass(frozen=True, eq=False, repr=False)
 class Suggestion:
     """An experiment that breaks no limit, and how it came from another.
@@ -81,7 +85,7 @@ def suggest(report: Report) -> Suggestion:
 
     Raises
     ------
-    InputError
+    NoSuggestion
         If there is none; the text names the limits that stand in the way.
     """
     search = _Search(report)
@@ -92,7 +96,7 @@ def suggest(report: Report) -> Suggestion:
     whole = next((r for r in found if not _broken(r)), None)
     best = whole or max((s for s in map(search.smaller, found) if s is not None), key=_units, default=None)
     if best is None:
-        raise InputError(_why(report, found[0] if found else report))
+        raise NoSuggestion(_why(report, found[0] if found else report))
     changes = tuple(_differences(start, best.experiment.to_dict()))
     return Suggestion(best.experiment, changes, report, best)
 

@@ -99,8 +99,13 @@ def _show(reports: Sequence[Report], args: argparse.Namespace) -> None:
 
 def _suggest(report: Report, args: argparse.Namespace) -> int:
     from neurolrnn.atomic import write_text
+    from neurolrnn.chips.suggest import NoSuggestion
 
-    suggestion = report.suggest()
+    try:
+        suggestion = report.suggest()
+    except NoSuggestion as why:
+        tell(f"neurolrnn: {why}")
+        return FAILED
     if args.output is not None:
         write_text(args.output, suggestion.to_toml())
         tell(f"written: {args.output}")
