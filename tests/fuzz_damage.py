@@ -156,7 +156,7 @@ def damage_toml(rng: random.Random, text: str, write: Callable[[Any], str], tabl
         try:
             changed = write(damage_plain(rng, tables))
             return (changed if rng.random() < 0.9 else changed.replace("\n", "\r\n")).encode()
-        except (AttributeError, ValueError):  # what TOML has no words for, such as null in a list
+        except (AttributeError, RecursionError, ValueError):  # no words for it, such as null in a list, or too deep
             pass
     lines = text.splitlines()
     for _ in some(rng):
