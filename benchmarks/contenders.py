@@ -207,7 +207,20 @@ PEERS: tuple[tuple[str, str, str, str, tuple[int, int]], ...] = (
     ("learners", "jax_scan", "learners dense, vmap", "jax", (1, 1024)),
     ("learners", "jax_scan", "learners factored, vmap", "jax", (1, 4096)),
 )
-COUNTS = {"rflo factored": _factored, "rflo dense": _dense, "e-prop": _eligibility}
+_through_time: Count = lambda w: 3 * w.n * (w.n + w.n_in)  # noqa: E731
+COUNTS: dict[str, tuple[Count | None, Count]] = {
+    "rflo factored": _factored,
+    "rflo dense": _dense,
+    "e-prop": _eligibility,
+    "batch factored": (None, _factored[1]),
+    "batch dense": (None, _dense[1]),
+    "rflo batch": (None, _dense[1]),
+    "learners factored, vmap": (None, _factored[1]),
+    "learners dense, vmap": (None, _dense[1]),
+    "bptt": (None, _through_time),
+    "bptt by hand": (None, _through_time),
+    "bptt autograd": (None, _through_time),
+}
 """What peers with these names need at least, the same as we."""
 PEER_MODULES = {module: package for _, module, _, package, _ in PEERS}
 

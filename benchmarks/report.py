@@ -7,8 +7,9 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from benchmarks.clock import Spread, ratio, spread
-from benchmarks.contenders import FAMILIES
+from benchmarks.contenders import COUNTS, FAMILIES
 from benchmarks.results import Results, Row
+from benchmarks.work import Work
 from neurolrnn.tables import markdown_table
 
 TIE = 0.05
@@ -147,6 +148,8 @@ def own_table(results: Results) -> str:
 def achieved(row: Row, what: str) -> float | None:
     """Return GB/s (``"bytes"``) or GMAC/s (``"macs"``) that a row reached, from what its rule needs at least."""
     amount = row.extra.get(what)
+    if amount is None and what == "macs" and row.name in COUNTS:  # files from before peers of batches were counted
+        amount = COUNTS[row.name][1](Work(row.size["n"], 1, row.size.get("n_out", 1)))
     return None if amount is None else float(amount) / spread(row.samples).median / 1e3
 
 
@@ -168,11 +171,29 @@ def shares_table(results: Results) -> str:
         dtype = DTYPES.get(row.name.rpartition(", ")[2])
         top = ceiling(results, f"pass over a matrix, {dtype}", row.size["n"]) if dtype else None
         reached = achieved(row, "bytes")
-        if row.who == "neurolrnn" and row.family in ONE_PASS and top and reached and "Schur" not in row.name:
+        if dtype is None and row.who != "ceiling":  # a peer's, all in float32
+            top = ceiling(results, "pass over a matrix, float32", row.size["n"])
+        if row.family in ONE_PASS and top and reached and row.who != "ceiling":
             rows.append((row, f"{reached:.1f} ({100 * reached / top:.0f} %)"))
     shown = {id(row): text for row, text in rows}
-    unique = {(row.name, label(row.size)): row for row, _ in rows}
+    unique = {(row.who, row.name, label(row.size)): row for row, _ in rows}
     return _wide(list(unique.values()), lambda row: shown[id(row)], "GB/s (share of the ceiling)") if rows else ""
+
+
+PRODUCTS = ("batch", "learners", "bptt-batch")
+"""Families whose work is a matrix product."""
+
+
+def products_table(results: Results) -> str:
+    """How much of the multiply-adds of one core, in float32, programs reach whose work is a matrix product."""
+    top = ceiling(results, "multiply-add in registers, float32")
+    rows, shown = [], {}
+    for row in results.ok("rules"):
+        reached = achieved(row, "macs")
+        if top and reached and row.family in PRODUCTS and not re.search(r"float64|int\d", row.name):
+            rows.append(row)
+            shown[id(row)] = f"{reached:.1f} ({100 * reached / top:.0f} %)"
+    return _wide(rows, lambda row: shown[id(row)], "GMAC/s (share of the ceiling)") if rows else ""
 
 
 def batches_table(results: Results) -> str:
@@ -287,6 +308,7 @@ SECTIONS: tuple[tuple[str, Callable[[Results], str]], ...] = (
     ("Every contender", rules_tables),
     ("Ceilings", ceilings_table),
     ("Share of the ceiling", shares_table),
+    ("Share of the multiply-adds", products_table),
     ("Whole runs", whole_table),
     ("Sweeps", sweeps_table),
     ("Memory, in MB", memory_table),

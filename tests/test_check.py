@@ -283,9 +283,10 @@ def runs(made, name, given):
 @pytest.mark.parametrize(
     "options",
     [
-        {}, {"storage": "dense"}, {"storage": "dense", "leak": 0.25}, {"rule": "eprop"}, {"precision": {"preset": "int16"}},
+        {}, {"storage": "dense"}, {"storage": "dense", "leak": 0.25}, {"rule": "eprop"},
+        {"precision": {"preset": "int16"}},
         {"training": {"update": "online", "batch": 4}, "storage": "dense"}, {"training": {"update_every": 3}},
-        {"precision": {"preset": "int8", "rate_bits": 1, "trace_signs": "pair", "trace": "u2.5", "input_trace": "u2.5"}},
+        {"precision": {"preset": "int8", "rate_bits": 1, "trace_signs": "pair", "trace": "u2.5"}},
     ],
 )  # fmt: skip
 def test_what_fits_runs_and_what_does_not_is_refused(name, options):
