@@ -28,6 +28,7 @@ def make_parser() -> argparse.ArgumentParser:
     table = verbs.add_parser("table", help="print the tables, as Markdown")
     table.add_argument("results", type=Path)
     table.add_argument("--docs", action="store_true", help="put them and the picture into docs/performance.md instead")
+    table.add_argument("--into", type=Path, metavar="PAGE.md", help="put them between the markers of another page")
     picture = verbs.add_parser("picture", help="draw what is reached against the ceilings")
     picture.add_argument("results", type=Path)
     picture.add_argument("-o", "--output", type=Path, default=Path("benchmarks.png"))
@@ -52,6 +53,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _do(args: argparse.Namespace) -> int:
     from benchmarks import compare, picture, report, results
+    from neurolrnn.atomic import write_text
 
     if args.verb == "run":
         from benchmarks import suite
@@ -68,6 +70,8 @@ def _do(args: argparse.Namespace) -> int:
         found = results.load(args.results)
         if args.docs:
             write_docs(found)
+        elif args.into is not None:
+            write_text(args.into, report.into(args.into.read_text(encoding="utf-8"), report.report(found, level=3)))
         else:
             print(report.report(found))
     elif args.verb == "picture":

@@ -67,7 +67,7 @@ NAVIGATION = {
         "consumers",
         "damaged_files",
     ],
-    "What the figures are": ["comparison", "performance", "reproduce"],
+    "What the figures are": ["comparison", "performance", "performance_avx2", "reproduce"],
     "Explanations": ["numerics", "rounding", "theory", "theory_beyond", "theory_pictures", "rank"],
     "Reference": ["generated/api", "generated/changelog", "generated/contributing"],
 }
