@@ -142,7 +142,7 @@ def test_every_rule_declares():
     class Undeclared(Rule):
         name = "undeclared"
 
-    with pytest.raises(InputError, match=r"neurolrnn\.rule_locality\.DECLARED"):
+    with pytest.raises(InputError, match=r"neurolrnn\.chips\.rule_locality\.DECLARED"):
         declaration(Undeclared())
 
 

@@ -235,7 +235,7 @@ BAD = {
     "unknown": ({"extra": nir.Threshold(np.ones(2))}, "'extra' .*no counterpart"),
     "nested": ({"extra": graph()}, "'extra' .*flat"),
     "no dt": ({"metadata": {}}, "give dt_seconds"),
-    "dt is text": ({"metadata": {"dt": "fast"}}, "dt_seconds = nan"),
+    "dt is text": ({"metadata": {"dt": "fast"}}, "dt in its metadata = nan"),
     "no neuron": ({"li": None}, "0 LI nodes"),
     "two neurons": ({"second": li()}, "2 LI nodes"),
     "no output": ({"w_out": None}, "'li' .*no output"),

@@ -443,7 +443,7 @@ def test_npz_refuses_other_files(tmp_path):
     (tmp_path / "cut.npz").write_bytes(save(tmp_path / "whole.npz", inputs=X, targets=Y).read_bytes()[:-40])
     (tmp_path / "empty.npz").write_bytes(b"")
     for name, says in (
-        ("none.npz", "cannot be read"),
+        ("none.npz", "No such file"),
         ("text.npz", "cannot be read"),
         ("one.npy", "single array"),
         ("cut.npz", "cannot be read"),

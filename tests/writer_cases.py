@@ -156,7 +156,7 @@ def command(*words: str) -> Callable[[Path], None]:
             code = cli.main([sources.get(word, word) for word in words])
         if code == 2:
             raise Refused(said.getvalue())
-        if "interrupted" in said.getvalue():
+        if "neurolrnn: interrupted" in said.getvalue():  # paths may hold the word
             raise KeyboardInterrupt
         assert code in (0, 1), said.getvalue()
 
