@@ -79,7 +79,7 @@ def check_folder(path: str | Path, error: type[NeurolrnnError] = WriteError) -> 
         If it is a file, holds files that are not ours, or cannot be written.
     """
     target = Path(path)
-    found = _look(target, error)
+    found = look(target, error)
     if found is not None and not stat.S_ISDIR(found.st_mode):
         raise error(f"{target} is a file; a folder is written, so give another name")
     if found is not None:
@@ -96,7 +96,7 @@ def check_folder(path: str | Path, error: type[NeurolrnnError] = WriteError) -> 
 
 def check_parent(target: Path, parent: Path, error: type[NeurolrnnError] = WriteError) -> None:
     """Refuse a target, file or folder, whose folder does not exist or may not be written."""
-    found = _look(parent, error)
+    found = look(parent, error)
     if found is None or not stat.S_ISDIR(found.st_mode):
         state = "does not exist" if found is None else "is a file"
         raise error(f"cannot write {target}: the folder {parent} {state}; make it first, or give another path")
@@ -106,7 +106,7 @@ def check_parent(target: Path, parent: Path, error: type[NeurolrnnError] = Write
 
 def check_kind(target: Path, error: type[NeurolrnnError] = WriteError, example: str = "file") -> os.stat_result | None:
     """Refuse what is there and no file; return what is there, if anything."""
-    found = _look(target, error)
+    found = look(target, error)
     if found is not None and stat.S_ISDIR(found.st_mode):
         raise error(f"{target} is a folder; give the name of a file in it, such as {target / example}")
     if found is not None and not stat.S_ISREG(found.st_mode):
@@ -127,7 +127,7 @@ def _check_protection(target: Path, found: os.stat_result, error: type[Neurolrnn
         raise error(f"cannot write {target}: it is write-protected; lift that first, or give another path")
 
 
-def _look(path: Path, error: type[NeurolrnnError]) -> os.stat_result | None:
+def look(path: Path, error: type[NeurolrnnError]) -> os.stat_result | None:
     """Return what stands at a path, links followed; None if nothing does."""
     try:
         return path.stat()
@@ -180,7 +180,7 @@ def write_bytes(target: Path, data: bytes, error: type[NeurolrnnError] = WriteEr
         If it cannot be written; what was there is as it was.
     """
     check_target(target, "", error)
-    before, home = _look(target, error), _home(target, error)
+    before, home = look(target, error), _home(target, error)
     part = _beside(home, PART)
     with _undisturbed():
         try:
@@ -229,7 +229,7 @@ def write_folder(target: Path, files: Mapping[str, bytes], error: type[Neurolrnn
     that is killed between these two moves leaves it whole, under a name that ends in :data:`OLD`.
     """
     check_folder(target, error)
-    before, home = _look(target, error), _home(target, error)
+    before, home = look(target, error), _home(target, error)
     part, old = _beside(home, PART), _beside(home, OLD)
     mark = {MARK: b"written by neurolrnn; the next one here replaces this folder\n"}
     with _undisturbed():

@@ -123,10 +123,10 @@ class Verdict:
         """Return the findings of these statuses."""
         return tuple(f for f in self.findings if f.status in status)
 
-    def and_also(self, more: Findings) -> Verdict:
+    def and_also(self, found: Iterable[Finding], notes: Iterable[str]) -> Verdict:
         """Return the verdict with what was found besides."""
-        notes = tuple(dict.fromkeys([*self.notes, *more.notes]))
-        return replace(self, findings=_ordered([*self.findings, *more.found]), notes=notes)
+        said = tuple(dict.fromkeys([*self.notes, *notes]))
+        return replace(self, findings=_ordered([*self.findings, *found]), notes=said)
 
 
 def judge(demand: Demand, limits: Limits, leak: float | None = None) -> Verdict:

@@ -213,7 +213,7 @@ def check_demand(
         return Report(experiment, judge(without_learning(demand), known, experiment.network.leak), given, inference)
     verdict = judge(demand, known, experiment.network.leak)
     more = judge_run(known, experiment.numbers, experiment.rule, experiment.training, experiment.longest_episode)
-    return Report(experiment, verdict.and_also(more), given, inference)
+    return Report(experiment, verdict.and_also(more.found, more.notes), given, inference)
 
 
 def _experiment(given: object) -> Experiment:

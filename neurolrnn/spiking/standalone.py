@@ -10,7 +10,7 @@ from typing import Any, ClassVar, Unpack
 import numpy as np
 from numpy.typing import ArrayLike
 
-from neurolrnn.atomic import check_parent
+from neurolrnn.atomic import check_parent, look
 from neurolrnn.errors import InputError
 from neurolrnn.network import Network
 from neurolrnn.spiking.blueprint import STEP_MS
@@ -78,8 +78,9 @@ class Standalone(Brian2Network):
     def _check_folder(self) -> None:
         """Refuse a folder that cannot be written, or holds files that are not Brian2's."""
         found = self.folder
+        there = look(found, InputError)
         check_parent(found, found.absolute().parent, InputError)
-        if found.exists():
+        if there is not None:
             if not found.is_dir():
                 raise InputError(f"{found} is a file; a program is a folder, so give another name")
             check_parent(found / "main.cpp", found, InputError)
