@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, fields
 from typing import Any
 
+from neurolrnn import toml_text
 from neurolrnn.errors import InputError, choose, positive_integer, real_number
 from neurolrnn.network import KINDS, Kind, check_density
 from neurolrnn.rules import RULES
@@ -119,7 +120,7 @@ def check_names(given: Mapping[str, Any], places: Mapping[str, str]) -> None:
             )
         if name not in TOP and not isinstance(table, Mapping):
             named = name in ("task", "rule") and isinstance(table, str)
-            example = f' and below it name = "{table}"' if named else ""
+            example = f" and below it name = {toml_text.inline(table)}" if named else ""
             raise InputError(f"{places[name]}: {name} = {table!r}; a table is needed: write [{name}]{example}")
     for name, choices in (("task", list(TASKS)), ("rule", list(RULES))):
         if "name" not in given.get(name, {}):

@@ -59,6 +59,14 @@ BAD_TOML = {
 }
 
 
+def test_an_error_stays_one_line_whatever_it_repeats(tmp_path):
+    path = tmp_path / "bad.toml"
+    path.write_text('rule = "a\\nb"')
+    with pytest.raises(nl.InputError, match=r'name = "a\\nb"') as caught:
+        nl.Experiment.load(path)
+    assert "\n" not in str(caught.value)
+
+
 @pytest.mark.parametrize("text", BAD_TOML.values(), ids=BAD_TOML)
 def test_toml_that_nothing_can_use(tmp_path, text):
     path = tmp_path / "bad.toml"
