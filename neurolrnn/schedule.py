@@ -37,6 +37,19 @@ def step_weights(data: Sequences, loss_steps: str) -> NDArray[np.float64]:
     return weights
 
 
+TOGETHER = 1 << 16
+"""Steps of all lanes up to which epochs are joined: each call of a kernel costs as much as a hundred steps."""
+
+
+def _joined(pieces: list[Piece]) -> Piece:
+    """Return consecutive pieces as one."""
+    if len(pieces) == 1:
+        return pieces[0]
+    return Piece(
+        pieces[0].first, np.concatenate([p.rows for p in pieces]), np.concatenate([p.flags for p in pieces])
+    )
+
+
 class Schedule:
     """All epochs of a run as numbered steps; any step can be found again, so a run can be resumed at any.
 
@@ -105,11 +118,17 @@ class Schedule:
         return Piece(int(self.first[epoch]), rows, flags)
 
     def pieces(self, step: int, ends: NDArray[np.int64]) -> Iterator[Piece]:
-        """Yield all steps from number ``step`` on, cut after each of the step numbers ``ends`` and between epochs."""
+        """Yield all steps from number ``step`` on, cut after each of the step numbers ``ends``, short epochs joined."""
+        waiting: list[Piece] = []
         for k in range(self.epoch_of(step), self.epochs):
             whole = self.epoch(k)
-            cuts = ends[(ends > max(step, whole.first)) & (ends < self.first[k + 1])]
-            edges = [max(step, whole.first), *map(int, cuts), int(self.first[k + 1])]
-            for a, b in pairwise(edges):
+            cuts = ends[(ends > max(step, whole.first)) & (ends <= self.first[k + 1])]
+            last = {int(end) for end in cuts}
+            for a, b in pairwise(sorted({max(step, whole.first), *last, int(self.first[k + 1])})):
                 part = slice(a - whole.first, b - whole.first)
-                yield Piece(a, whole.rows[part], whole.flags[part])
+                waiting.append(Piece(a, whole.rows[part], whole.flags[part]))
+                if b in last or (b - waiting[0].first) * self.lanes >= TOGETHER:
+                    yield _joined(waiting)
+                    waiting = []
+        if waiting:
+            yield _joined(waiting)

@@ -15,11 +15,13 @@ LONG_SECONDS = 1.5
 @contextmanager
 def first_step(*, silent: bool) -> Iterator[None]:
     """Say on stderr that a kernel is being compiled, if what is done meanwhile takes long."""
+    if silent:
+        yield
+        return
     said = "compiling the kernel for this kind of run, once; it may take a minute\n"
     timer = threading.Timer(LONG_SECONDS, sys.stderr.write, [said])
     timer.daemon = True
-    if not silent:
-        timer.start()
+    timer.start()
     try:
         yield
     finally:
