@@ -285,7 +285,7 @@ class Session:
         return run
 
     def count(self, rows: NDArray[np.int64], loss: NDArray[np.float64]) -> None:
-        """Add the losses of some steps to the next point of the curve."""
+        """Add the losses of some steps to the next point of the curve; ``loss`` is used up."""
         # One after the other, so that a sum does not depend on where the calls of the kernel were cut.
         used = rows[rows >= 0]
         if self.unweighted:
@@ -293,8 +293,9 @@ class Session:
             parts: tuple[NDArray[np.float64], ...] = (loss,)
         else:
             parts = loss, self.weights[used]
-        for k, values in enumerate(parts):
-            self.sums[k] = np.add.accumulate(np.concatenate([self.sums[k : k + 1], values]))[-1]
+        for k, values in enumerate(parts if len(loss) else ()):
+            values[0] += self.sums[k]
+            self.sums[k] = np.add.accumulate(values, out=values)[-1]
 
     def record(self) -> None:
         """Add a point to every curve. Cheap beside the kernel's work between two points, or left out."""
