@@ -373,6 +373,8 @@ def test_a_run_through_the_command(tmp_path: Path) -> None:
 def test_the_page_holds_what_was_stored() -> None:
     page = (ROOT / "docs" / "performance.md").read_text(encoding="utf-8")
     assert report.into(page, report.report(results.load(STORED), level=3)) == page
+    other = (ROOT / "docs" / "performance_avx2.md").read_text(encoding="utf-8")
+    assert report.into(other, report.report(results.load(STORED.with_name("avx2.json")), level=3)) == other
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
     assert report.into(readme, report.short_table(results.load(STORED))) == readme
     with pytest.raises(ValueError, match="once each"):
