@@ -145,7 +145,10 @@ READOUT_ONLY = (
 def verdict(learner: Learner, chip: str, assume: Sequence[str] = ()) -> str:
     """Say whether a chip can host the learning, and if not, what stands in the way."""
     experiment = learner.experiment(16, learner.rates()[0], 0)
-    report = check_demand(experiment, demand(learner, 16), chip, assume)
+    # The rule is asked about, so rates are those that every engine has: powers of two.
+    tables = experiment.to_dict()
+    tables["precision"]["rate_bits"] = 1
+    report = check_demand(nl.Experiment.from_dict(tables), demand(learner, 16), chip, assume)
     found = [f for f in report.findings if f.limit in LEARNING_LIMITS]
     if any(f.limit == "learning.available" for f in found):
         found = [f for f in found if f.limit == "learning.available"]
