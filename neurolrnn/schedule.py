@@ -45,9 +45,7 @@ def _joined(pieces: list[Piece]) -> Piece:
     """Return consecutive pieces as one."""
     if len(pieces) == 1:
         return pieces[0]
-    return Piece(
-        pieces[0].first, np.concatenate([p.rows for p in pieces]), np.concatenate([p.flags for p in pieces])
-    )
+    return Piece(pieces[0].first, np.concatenate([p.rows for p in pieces]), np.concatenate([p.flags for p in pieces]))
 
 
 class Schedule:
