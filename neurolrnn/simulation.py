@@ -290,12 +290,10 @@ class Session:
         used = rows[rows >= 0]
         if self.unweighted:
             self.sums[1] += len(used)  # exact, as the sum of so many ones is
-            parts: tuple[NDArray[np.float64], ...] = (loss,)
-        else:
-            parts = loss, self.weights[used]
-        for k, values in enumerate(parts if len(loss) else ()):
-            values[0] += self.sums[k]
-            self.sums[k] = np.add.accumulate(values, out=values)[-1]
+        for k, values in enumerate([loss] if self.unweighted else [loss, self.weights[used]]):
+            if len(values):
+                values[0] += self.sums[k]
+                self.sums[k] = np.add.accumulate(values, out=values)[-1]
 
     def record(self) -> None:
         """Add a point to every curve. Cheap beside the kernel's work between two points, or left out."""
