@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any, TypedDict, Unpack, cast
+from typing import Any, Unpack, cast
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -11,9 +11,8 @@ from numpy.typing import ArrayLike
 from neurolrnn.errors import InputError
 from neurolrnn.metrics import accuracy, normalised_error
 from neurolrnn.network import Network
-from neurolrnn.precision import Precision
 from neurolrnn.spiking.activity import activity
-from neurolrnn.spiking.plan import Learning, Mode, ModeOptions, Payload, Plan, PlanOptions, Receivers, Reset, make_plan
+from neurolrnn.spiking.plan import CodingOptions, Mode, ModeOptions, Plan, PlanOptions, make_plan
 from neurolrnn.spiking.twin import run_twin
 from neurolrnn.tasks.base import Sequences, Task
 
@@ -34,17 +33,10 @@ class SweepRow(ModeOptions, total=False):
     nmse: float
 
 
-class MicroStepOptions(TypedDict, total=False):
+class MicroStepOptions(CodingOptions, total=False):
     """Options of :func:`fewest_micro_steps`: those of a plan but q and micro_steps, which it sets and finds."""
 
     mode: Mode
-    payload: Payload
-    decay: float | None
-    receivers: Receivers
-    reset: Reset
-    reset_value: float
-    precision: Precision | None
-    learning: Learning | None
 
 
 def data_of(what: Task | Sequences | ArrayLike) -> Sequences | ArrayLike:

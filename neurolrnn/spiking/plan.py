@@ -252,18 +252,23 @@ class Plan:
         return out
 
 
-class PlanOptions(TypedDict, total=False):
-    """Keywords of a :class:`Plan` beside the mode."""
+class CodingOptions(TypedDict, total=False):
+    """Keywords of a :class:`Plan` beside the mode, the threshold and the steps."""
 
-    q: float
     payload: Payload
-    micro_steps: int
     decay: float | None
     receivers: Receivers
     reset: Reset
     reset_value: float
     precision: Precision | None
     learning: Learning | None
+
+
+class PlanOptions(CodingOptions, total=False):
+    """Keywords of a :class:`Plan` beside the mode."""
+
+    q: float
+    micro_steps: int
 
 
 class ModeOptions(PlanOptions, total=False):
